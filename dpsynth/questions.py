@@ -1,0 +1,134 @@
+"""The questions a curator answers, each with its cost as a pure function of public values."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import reduce
+from operator import add
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth import canonical
+from dpsynth.domain import Clique
+from dpsynth.errors import SpecError
+from dpsynth.privacy import NOTHING, PrivacyUnit, Rho, squared_ratio_rho
+
+SIGMA_LIMITS = (0.01, float(2**40))
+"""Noise outside these limits is either no privacy at all or no answer at all; both point to a mistake."""
+
+ROWS_LIMIT = 1 << 40
+"""No table has this many rows: scores and their sums then stay exact in int64."""
+
+SCORE_BITS = 16
+"""Estimates in scores are rounded to multiples of 2^-16 rows, so that scores are exact integers."""
+
+
+@dataclass(frozen=True)
+class MarginalQuestion:
+    """Noisy marginals of several cliques, the noise of each with its own standard deviation in rows."""
+
+    cliques: tuple[Clique, ...]
+    sigmas: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.cliques) != len(self.sigmas):
+            raise SpecError(f"a sigma is needed for each clique, got {len(self.cliques)} cliques and {len(self.sigmas)} sigmas")
+        for clique, sigma in zip(self.cliques, self.sigmas, strict=True):
+            check_scale(sigma, f"sigma of {list(clique)}")
+
+    def cost(self, unit: PrivacyUnit) -> Rho:
+        """Sum over cliques of k^2 / (2 sigma^2): all k rows of a unit may share a cell."""
+        costs = [squared_ratio_rho(unit.max_rows, Fraction(sigma)) for sigma in self.sigmas]
+        return reduce(add, costs, NOTHING)
+
+    def digest(self) -> str:
+        """Names this question: equal questions have equal digests."""
+        sigmas = [canonical.rational_text(Fraction(sigma)) for sigma in self.sigmas]
+        return canonical.digest(["marginals", list(map(list, self.cliques)), sigmas])
+
+
+@dataclass(frozen=True, eq=False)
+class SelectionQuestion:
+    """Which candidate's table is furthest from its public estimate, in weighted L1 distance.
+
+    estimates: int64[cells] for each candidate, in units of 2^-16 rows (see `score_estimate`).
+    weights: positive integers. scale: of the Gumbel noise, in weighted rows.
+    """
+
+    candidates: tuple[Clique, ...]
+    estimates: tuple[NDArray[np.int64], ...]
+    weights: tuple[int, ...]
+    scale: float
+
+    def __post_init__(self) -> None:
+        if not self.candidates:
+            raise SpecError("a selection needs at least one candidate, got none")
+        if not len(self.candidates) == len(self.estimates) == len(self.weights):
+            raise SpecError("a selection needs one estimate and one weight a candidate")
+        check_scale(self.scale, "the scale of a selection")
+        for clique, estimate, weight in zip(self.candidates, self.estimates, self.weights, strict=True):
+            if estimate.dtype != np.int64 or estimate.ndim != 1:
+                raise SpecError(f"the estimate of {list(clique)} must be int64[cells], got {estimate.dtype}{list(estimate.shape)}")
+            if isinstance(weight, bool) or not 1 <= weight <= 32:
+                raise SpecError(f"the weight of {list(clique)} must be a whole number from 1 to 32, got {weight}")
+            if sum(map(abs, estimate.tolist())) > ROWS_LIMIT << SCORE_BITS:
+                raise SpecError(f"the estimate of {list(clique)} holds more than 2^40 rows")
+
+    def sensitivity(self, unit: PrivacyUnit) -> int:
+        """How far one unit moves a score: each of its k rows moves one cell by 1, up or down, so k max(weight) 2^16."""
+        return unit.max_rows * max(self.weights) << SCORE_BITS
+
+    def noise_scale(self) -> float:
+        """Gumbel scale in the units of the integer scores; exact, as a power of two is a shift of the exponent."""
+        return math.ldexp(self.scale, SCORE_BITS)
+
+    def cost(self, unit: PrivacyUnit) -> Rho:
+        """(2 D / s)^2 / 8 with D the sensitivity and s the Gumbel scale, both in the units of the integer scores."""
+        return squared_ratio_rho(self.sensitivity(unit), Fraction(self.noise_scale()))
+
+    def digest(self) -> str:
+        """Names this question: equal questions have equal digests."""
+        tables = [hashlib.sha256(np.ascontiguousarray(e, dtype="<i8").tobytes()).hexdigest() for e in self.estimates]
+        scale = canonical.rational_text(Fraction(self.scale))
+        return canonical.digest(["selection", list(map(list, self.candidates)), tables, list(self.weights), scale])
+
+
+Question = MarginalQuestion | SelectionQuestion
+
+
+def score_estimate(rows: NDArray[np.float64]) -> NDArray[np.int64]:
+    """float64[cells] of estimated rows -> int64[cells] in units of 2^-16 rows, as scores want them."""
+    return np.rint(np.ldexp(rows, SCORE_BITS)).astype(np.int64)
+
+
+def sigma_for(rho: Rho, unit: PrivacyUnit, questions: int = 1) -> float:
+    """The least sigma (or Gumbel scale, in rows) at which that many equal questions of sensitivity max_rows cost at most rho.
+
+    Raises SpecError where the budget is too small to ask anything.
+    """
+    each = rho.share(Fraction(1, questions))
+    if each == NOTHING:
+        raise SpecError("the budget is too small to ask anything: raise budget.epsilon")
+    sigma = unit.max_rows / math.sqrt(2 * each.value)
+    while squared_ratio_rho(unit.max_rows, Fraction(sigma)) > each:
+        sigma = math.nextafter(sigma, math.inf) if sigma < 1 else sigma * (1 + 2**-50)
+    check_scale(sigma, "sigma")
+    return sigma
+
+
+def check_scale(scale: float, what: str) -> None:
+    """Refuses a noise scale that is not a sensible number of rows. Raises SpecError."""
+    least, most = SIGMA_LIMITS
+    if not isinstance(scale, float) or not least <= scale <= most:
+        raise SpecError(
+            f"{what} must be a float from {least:g} to {most:g} rows, got {scale!r}: "
+            "less is no protection, more is no answer; change budget.epsilon"
+        )
+
+
+def total_cost(questions: Sequence[Question], unit: PrivacyUnit) -> Rho:
+    """The exact sum of the questions' costs."""
+    return reduce(add, (question.cost(unit) for question in questions), NOTHING)

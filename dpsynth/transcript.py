@@ -1,0 +1,171 @@
+"""What was asked, what was answered, what it cost; and an `Asker` that answers from that record, with no data."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import reduce
+from operator import add
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth import canonical
+from dpsynth.domain import Clique, Domain
+from dpsynth.errors import ProtocolError
+from dpsynth.privacy import NOTHING, PrivacyUnit, Rho
+from dpsynth.questions import MarginalQuestion, Question, SelectionQuestion
+
+
+@dataclass(frozen=True)
+class Event:
+    """One draw of noise: what a mechanism did, built where the noise was drawn.
+
+    mechanism: "discrete-gaussian" or "noisy-max". clique: the columns measured (or selected).
+    sensitivity: how far one unit moves the exact values. scale: of the noise, in the same units, the very float that was used.
+    outcomes: cells measured, or candidates chosen from. question: digest of the question.
+    """
+
+    mechanism: str
+    clique: Clique
+    sensitivity: int
+    scale: Fraction
+    outcomes: int
+    rho: Rho
+    question: str
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """A noisy marginal: the exact counts plus noise of standard deviation `sigma` rows, independent in each cell.
+
+    values: int64[cells] in rows, in C order of the clique.
+    """
+
+    clique: Clique
+    values: NDArray[np.int64]
+    sigma: float
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a curator gives back: measurements, or the place of the selected candidate."""
+
+    measurements: tuple[Measurement, ...] = ()
+    selected: int | None = None
+
+    def digest(self) -> str:
+        """Names the released values."""
+        tables = [
+            [list(m.clique), hashlib.sha256(np.ascontiguousarray(m.values, dtype="<i8").tobytes()).hexdigest()]
+            for m in self.measurements
+        ]
+        return canonical.digest([tables, self.selected])
+
+
+@dataclass(frozen=True, eq=False)
+class Exchange:
+    """A question's digest with its answer and the events that answering it caused."""
+
+    question: str
+    answer: Answer
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Transcript:
+    """Everything that left the trusted rooms, in order."""
+
+    exchanges: tuple[Exchange, ...] = field(default=())
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        return tuple(event for exchange in self.exchanges for event in exchange.events)
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        return tuple(m for exchange in self.exchanges for m in exchange.answer.measurements)
+
+    def spent(self) -> Rho:
+        """The exact sum of the events' costs."""
+        return reduce(add, (event.rho for event in self.events), NOTHING)
+
+    def digest(self) -> str:
+        """Names the whole record: questions, released values and costs."""
+        return canonical.digest([[e.question, e.answer.digest(), [_facts(v) for v in e.events]] for e in self.exchanges])
+
+
+class Asker(Protocol):
+    """All that a strategy sees of the data."""
+
+    @property
+    def domain(self) -> Domain:
+        """The public domain."""
+        ...
+
+    @property
+    def unit(self) -> PrivacyUnit:
+        """Whom the answers protect."""
+        ...
+
+    def remaining(self) -> Rho:
+        """Budget that is still unspent."""
+        ...
+
+    def ask(self, question: Question) -> Answer:
+        """The noisy answer. Raises BudgetRefused when the question costs more than remains; nothing is spent then."""
+        ...
+
+
+class Replay:
+    """Answers from a transcript: the same questions get the same answers, anything else is refused."""
+
+    def __init__(self, transcript: Transcript, domain: Domain, unit: PrivacyUnit, cap: Rho) -> None:
+        self.domain, self.unit = domain, unit
+        self._left = list(transcript.exchanges)
+        self._remaining = cap
+
+    def remaining(self) -> Rho:
+        """Budget that was unspent at this point of the run."""
+        return self._remaining
+
+    def ask(self, question: Question) -> Answer:
+        """The answer on record. Raises ProtocolError at the first question that differs from it."""
+        if not self._left:
+            raise ProtocolError("the transcript holds no more answers: it was made by another strategy, version or setting")
+        exchange = self._left.pop(0)
+        if exchange.question != question.digest():
+            raise ProtocolError("this question is not the one on record: the transcript was made by another strategy, version or setting")
+        for event in exchange.events:
+            self._remaining = self._remaining - event.rho
+        return exchange.answer
+
+    def finished(self) -> bool:
+        """Whether every answer on record was asked for."""
+        return not self._left
+
+
+def measure(asker: Asker, cliques: Sequence[Clique], sigmas: Sequence[float]) -> tuple[Measurement, ...]:
+    """Noisy marginals of the cliques, each with noise of its own standard deviation in rows."""
+    return asker.ask(MarginalQuestion(tuple(cliques), tuple(sigmas))).measurements
+
+
+def select(asker: Asker, question: SelectionQuestion) -> Clique:
+    """The candidate that the noisy maximum picked. Raises ProtocolError where the answer names none."""
+    selected = asker.ask(question).selected
+    if selected is None:
+        raise ProtocolError("a selection was answered without a choice")
+    return question.candidates[selected]
+
+
+def _facts(event: Event) -> list[object]:
+    return [
+        event.mechanism,
+        list(event.clique),
+        event.sensitivity,
+        canonical.rational_text(event.scale),
+        event.outcomes,
+        canonical.rational_text(event.rho.value),
+        event.question,
+    ]

@@ -36,6 +36,11 @@ class LabelRule:
             return self.missing
         return dict(self.cells).get(ascii_lower(value) if self.fold_case else value, self.outside)
 
+    def lists(self, text: str) -> bool:
+        """Whether the schema lists this value."""
+        value = trimmed(text) or ""
+        return (ascii_lower(value) if self.fold_case else value) in dict(self.cells)
+
 
 @dataclass(frozen=True)
 class IntegerRule:
@@ -61,6 +66,11 @@ class IntegerRule:
             number = min(max(number, self.least), self.most)
         return (int(number) - self.least) * self.bins // (self.most - self.least + 1)
 
+    def lists(self, text: str) -> bool:
+        """Whether the schema lists this value."""
+        number = parsed(text)
+        return number is not None and self.least <= number <= self.most and number == math.floor(number)
+
 
 @dataclass(frozen=True)
 class NumberRule:
@@ -80,6 +90,11 @@ class NumberRule:
         if not self.edges[0] <= number <= self.edges[-1] and self.outside is not None:
             return self.outside
         return bisect_right(self.edges[1:-1], number)
+
+    def lists(self, text: str) -> bool:
+        """Whether the schema lists this value."""
+        number = parsed(text)
+        return number is not None and self.edges[0] <= number <= self.edges[-1]
 
 
 CellRule = LabelRule | IntegerRule | NumberRule

@@ -1,0 +1,106 @@
+"""The curator: the only object that joins rows and noise.
+
+Rules, each enforced here:
+ 1. Questions are answered only while the exact sum of costs stays at or below the cap (a privacy filter:
+    Feldman and Zrnic, arXiv:2008.11193; Whitehouse et al., arXiv:2203.05481), whatever earlier answers the question was made from.
+ 2. A refused question draws nothing, spends nothing and does not poison a later, smaller one.
+ 3. What a mechanism charges is the cost the question announced; any difference withholds the answer.
+ 4. Only answers leave. After `close`, the rows are gone and every question is refused.
+"""
+
+from fractions import Fraction
+
+from dpsynth.core import mechanisms
+from dpsynth.core.engine import Engine
+from dpsynth.domain import Domain
+from dpsynth.errors import BudgetRefused, ProtocolError, SpecError
+from dpsynth.privacy import NOTHING, PrivacyUnit, Rho
+from dpsynth.questions import ROWS_LIMIT, MarginalQuestion, Question
+from dpsynth.transcript import Answer, Event, Exchange, Transcript
+
+
+class Curator:
+    """An `Asker` that answers from rows, with noise, within a cap, and writes down every answer and what it cost."""
+
+    def __init__(self, engine: Engine, unit: PrivacyUnit, cap: Rho) -> None:
+        self._engine: Engine | None = engine
+        self._unit, self._cap, self._domain = unit, cap, engine.domain
+        self._exchanges: list[Exchange] = []
+        self._charged: list[Event] = []
+        self._spent = NOTHING
+
+    @property
+    def domain(self) -> Domain:
+        return self._domain
+
+    @property
+    def unit(self) -> PrivacyUnit:
+        return self._unit
+
+    def remaining(self) -> Rho:
+        """The cap less all that was charged."""
+        return self._cap - self._spent
+
+    def transcript(self) -> Transcript:
+        """Everything that has left so far."""
+        return Transcript(tuple(self._exchanges))
+
+    def close(self) -> None:
+        """Forget the rows."""
+        if self._engine is not None:
+            self._engine.close()
+        self._engine = None
+
+    def ask(self, question: Question) -> Answer:
+        """The noisy answer. Raises BudgetRefused where it costs more than remains, SpecError for cliques outside the domain."""
+        engine = self._open_engine()
+        cost = question.cost(self._unit)
+        if cost > self.remaining():
+            raise BudgetRefused(
+                f"this question costs rho = {_show(cost)} but only {_show(self.remaining())} remains: ask with more noise or fewer tables"
+            )
+        before = len(self._charged)
+        answer = self._measure(engine, question) if isinstance(question, MarginalQuestion) else self._select(engine, question)
+        events = tuple(self._charged[before:])
+        if sum((event.rho.value for event in events), Fraction(0)) != cost.value:
+            raise ProtocolError("a mechanism charged another cost than the question announced: the answer is withheld")
+        self._exchanges.append(Exchange(question.digest(), answer, events))
+        return answer
+
+    def _measure(self, engine: Engine, question: MarginalQuestion) -> Answer:
+        cliques = [self._known(clique) for clique in question.cliques]
+        digest = question.digest()
+        tables = zip(engine.counts(cliques), cliques, question.sigmas, strict=True)
+        return Answer(
+            tuple(mechanisms.measure(counts, clique, self._unit, sigma, digest, self._charge) for counts, clique, sigma in tables)
+        )
+
+    def _select(self, engine: Engine, question: mechanisms.SelectionQuestion) -> Answer:
+        cliques = [self._known(clique) for clique in question.candidates]
+        for clique, estimate in zip(cliques, question.estimates, strict=True):
+            if len(estimate) != self._domain.cells(clique):
+                raise SpecError(f"the estimate of {list(clique)} must have {self._domain.cells(clique)} cells, got {len(estimate)}")
+        counts = engine.counts(cliques)
+        if any(int(table.sum()) >= ROWS_LIMIT for table in counts):
+            raise OverflowError("a table of 2^40 rows or more is beyond what scores can hold exactly")
+        return Answer(selected=mechanisms.select(counts, question, self._unit, self._charge))
+
+    def _charge(self, event: Event) -> None:
+        if self._spent + event.rho > self._cap:
+            raise BudgetRefused("the budget of this run is used up: nothing was drawn")
+        self._spent = self._spent + event.rho
+        self._charged.append(event)
+
+    def _known(self, clique: tuple[str, ...]) -> tuple[str, ...]:
+        if self._domain.clique(clique) != clique:
+            raise SpecError(f"a clique must be written in the order of the domain, got {list(clique)}")
+        return clique
+
+    def _open_engine(self) -> Engine:
+        if self._engine is None:
+            raise ProtocolError("the rows are gone: no question can be asked after the curator was closed")
+        return self._engine
+
+
+def _show(rho: Rho) -> str:
+    return f"{float(rho.value):.6g}"

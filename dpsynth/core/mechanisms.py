@@ -1,0 +1,54 @@
+"""The proved mechanisms. Each builds its event from the variables it is about to use, has it charged, and only then draws.
+
+`charge` refuses (raises) when the event does not fit the budget; then nothing is drawn.
+"""
+
+from collections.abc import Callable
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.core import noise
+from dpsynth.domain import Clique
+from dpsynth.privacy import PrivacyUnit, squared_ratio_rho
+from dpsynth.questions import SCORE_BITS, SelectionQuestion
+from dpsynth.transcript import Event, Measurement
+
+Charge = Callable[[Event], None]
+
+
+def measure(
+    counts: NDArray[np.int64], clique: Clique, unit: PrivacyUnit, sigma: float, question: str, charge: Charge
+) -> Measurement:
+    """A marginal with discrete Gaussian noise.
+
+    counts: int64[cells], exact, in rows; one unit moves them by at most k = unit.max_rows in L2, so rho = k^2 / (2 sigma^2).
+    Proof: proofs/discrete-gaussian.md, proofs/marginal-sensitivity.md.
+    """
+    sensitivity = unit.max_rows
+    scale = Fraction(sigma)
+    charge(Event("discrete-gaussian", clique, sensitivity, scale, len(counts), squared_ratio_rho(sensitivity, scale), question))
+    return Measurement(clique, noise.discrete_gaussian(counts, sigma), sigma)
+
+
+def select(counts: list[NDArray[np.int64]], question: SelectionQuestion, unit: PrivacyUnit, charge: Charge) -> int:
+    """The place of the candidate with the largest noisy score; the score of candidate c is weight_c * |counts_c - estimate_c|_1.
+
+    counts: int64[cells] for each candidate, exact, in rows. Scores are integers in units of 2^-16 rows; one unit moves each by at most
+    D = k max(weight) 2^16, up or down: they are not monotone. With Gumbel scale s, rho = (2 D / s)^2 / 8.
+    Proof: proofs/l1-score.md, proofs/noisy-max.md.
+    """
+    scores = np.array([l1_score(*each) for each in zip(counts, question.estimates, question.weights, strict=True)], dtype=np.int64)
+    sensitivity = question.sensitivity(unit)
+    scale = question.noise_scale()
+    cost = squared_ratio_rho(sensitivity, Fraction(scale))
+    charge(Event("noisy-max", (), sensitivity, Fraction(scale), len(scores), cost, question.digest()))
+    return noise.noisy_argmax(scores, scale)
+
+
+def l1_score(counts: NDArray[np.int64], estimate: NDArray[np.int64], weight: int) -> int:
+    """weight * sum over cells of |counts 2^16 - estimate|, exact: with fewer than 2^40 rows on either side it is below 2^62."""
+    if len(counts) != len(estimate):
+        raise ValueError(f"an estimate must have the {len(counts)} cells of its table, got {len(estimate)}")
+    return weight * int(np.abs((counts << SCORE_BITS) - estimate).sum())

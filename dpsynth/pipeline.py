@@ -1,0 +1,169 @@
+"""The way of the data, stage by stage; a stage never sees what an earlier one read. The shells call these functions in this order.
+
+prepare (charge the cap) -> measure (rows to answers, then the rows are gone) -> fit -> sample -> write.
+"""
+
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dpsynth.core.accountant import guarantee_for
+from dpsynth.core.curator import Curator
+from dpsynth.core.engine import Engine
+from dpsynth.core.ledger import Ledger
+from dpsynth.core.ledger_chain import Entry
+from dpsynth.errors import BudgetRefused, DpsynthError, ProtocolError, SourceError
+from dpsynth.inference.estimators import ESTIMATORS
+from dpsynth.inference.model import Model
+from dpsynth.privacy import Guarantee
+from dpsynth.release.certificate import Certificate, Heading, LedgerReference, Settings
+from dpsynth.sampling.ancestral import draw
+from dpsynth.sampling.table import decode
+from dpsynth.spec import Spec
+from dpsynth.strategies.registry import strategy_named
+from dpsynth.strategies.strategy import Plan
+from dpsynth.transcript import Measurement, Replay, Transcript
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Progress = Callable[[str], None]
+OpenRows = Callable[[], Engine]
+
+
+def silent(_: str) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True)
+class Approved:
+    """A release whose cap is in the ledger (`prepare` is None for a rehearsal, which charges nothing)."""
+
+    spec: Spec
+    guarantee: Guarantee
+    ledger: Ledger | None
+    prepare: Entry | None
+
+
+def planned(spec: Spec) -> tuple[Guarantee, Plan]:
+    """The budget in zCDP and what would be asked with it. Raises SpecError where it cannot work; reads no data."""
+    guarantee = guarantee_for(spec.epsilon, spec.delta)
+    return guarantee, strategy_named(spec.strategy).plan(spec.schema.domain, spec.unit, guarantee.rho)
+
+
+def prepare(spec: Spec) -> Approved:
+    """Charge the whole cap. Raises BudgetRefused; then nothing was charged."""
+    guarantee, plan = planned(spec)
+    ledger = Ledger.open(spec.ledger)
+    entry = ledger.prepare(
+        release=spec.name, purpose=spec.purpose, unit=spec.unit, rho=guarantee.rho, delta=Fraction(0), plan=plan.digest()
+    )
+    return Approved(spec, guarantee, ledger, entry)
+
+
+def rehearsal(spec: Spec) -> Approved:
+    """The same without a ledger: for made-up rows only."""
+    return Approved(spec, planned(spec)[0], None, None)
+
+
+def measure(approved: Approved, open_rows: OpenRows) -> Transcript:
+    """Ask the strategy's questions and forget the rows. A failure is written to the ledger as ABORTED and stays spent."""
+    try:
+        return _answers(approved, open_rows)
+    except BaseException as error:
+        if approved.ledger is not None and approved.prepare is not None:
+            approved.ledger.aborted(approved.prepare.id, f"the run stopped before its answers were complete ({_word(error)})")
+        raise
+
+
+def _answers(approved: Approved, open_rows: OpenRows) -> Transcript:
+    spec = approved.spec
+    try:
+        curator = Curator(open_rows(), spec.unit, approved.guarantee.rho)
+        try:
+            strategy_named(spec.strategy).measure(curator)
+        finally:
+            curator.close()
+    except DpsynthError:
+        raise
+    except Exception as error:
+        # Whatever went wrong beside the rows may quote them: only the kind of failure leaves.
+        raise SourceError(f"the private rows could not be measured ({type(error).__name__}); what was charged stays spent") from None
+    return curator.transcript()
+
+
+def record_measured(approved: Approved, transcript: Transcript) -> LedgerReference | None:
+    """Write MEASURED, unless it is there already; returns what the certificate names. None for a rehearsal."""
+    if approved.ledger is None or approved.prepare is None:
+        return None
+    account = approved.ledger.read()
+    entry = next((e for e in account.of(approved.prepare.id) if e.type == "MEASURED"), None)
+    if entry is None:
+        entry = approved.ledger.measured(approved.prepare.id, transcript.digest(), len(transcript.events))
+    elif entry.body["transcript"] != transcript.digest():
+        raise BudgetRefused("the ledger's MEASURED entry names other answers than these: restore them from a copy")
+    return LedgerReference(account.dataset, approved.prepare.id, approved.prepare.hash, entry.hash)
+
+
+def replayed(spec: Spec, guarantee: Guarantee, transcript: Transcript) -> tuple[Measurement, ...]:
+    """The strategy's measurements, from the answers on record alone. Raises ProtocolError where the record is another strategy's."""
+    replay = Replay(transcript, spec.schema.domain, spec.unit, guarantee.rho)
+    measurements = strategy_named(spec.strategy).measure(replay)
+    if not replay.finished():
+        raise ProtocolError("the transcript holds more answers than the strategy asks for: it was made by another one")
+    return measurements
+
+
+def fit(spec: Spec, measurements: tuple[Measurement, ...]) -> Model:
+    """The model of the noisy tables."""
+    return ESTIMATORS[spec.estimator]().fit(spec.schema.domain, measurements)
+
+
+def row_count(spec: Spec, model: Model) -> int:
+    """The public number of rows of the spec, or else the noisy total, at least 0."""
+    return max(0, round(model.total)) if spec.rows is None else spec.rows
+
+
+def records(spec: Spec, model: Model) -> "pd.DataFrame":
+    """Synthetic records for the spec's public seed."""
+    return decode(spec.schema, draw(model, row_count(spec, model), spec.seed), spec.seed)
+
+
+def certificate(approved: Approved, transcript: Transcript, model: Model, reference: LedgerReference | None) -> Certificate:
+    """Everything release.json says but the files' digests."""
+    spec = approved.spec
+    rows_from = "the noisy total" if spec.rows is None else "the spec"
+    settings = Settings(
+        spec.strategy, spec.estimator, spec.degree, spec.seed, row_count(spec, model), rows_from, spec.format
+    )
+    heading = Heading(spec.name, spec.purpose, datetime.now(UTC).date().isoformat())
+    return Certificate(heading, spec.schema, spec.unit, approved.guarantee, transcript, settings, model.report, reference, software())
+
+
+def software() -> dict[str, str]:
+    """Versions of what made the release."""
+    names = ("dpsynth", "duckdb", "networkx", "numpy", "opendp", "pandas", "scipy")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+def resume_point(ledger: Ledger, entry_id: str) -> Entry:
+    """The PREPARE entry of an unfinished release. Raises BudgetRefused where the ledger does not know it or it was aborted."""
+    own = ledger.read().of(entry_id)
+    prepare_entry = next((entry for entry in own if entry.type == "PREPARE"), None)
+    if prepare_entry is None or any(entry.type == "ABORTED" for entry in own):
+        raise BudgetRefused(f"the ledger {ledger.folder} holds no unfinished release {entry_id}: start a new run")
+    return prepare_entry
+
+
+def bundle_path(out: str | Path) -> Path:
+    """Where a bundle goes, as an absolute path: the working folder stands beside it."""
+    return Path(out).absolute()
+
+
+def _word(error: BaseException) -> str:
+    return {"KeyboardInterrupt": "interrupted", "MemoryError": "out of memory"}.get(type(error).__name__, "failed")

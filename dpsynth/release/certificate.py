@@ -1,0 +1,122 @@
+"""release.json: everything an outsider needs to recompute the guarantee, as canonical values."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from dpsynth import canonical
+from dpsynth.column import DECLARED
+from dpsynth.inference.model import FitReport
+from dpsynth.privacy import Guarantee, PrivacyUnit
+from dpsynth.release.record import transcript_facts
+from dpsynth.schema import Schema, schema_from
+from dpsynth.transcript import Transcript
+
+FORMAT = "dpsynth-release/1"
+
+
+@dataclass(frozen=True)
+class LedgerReference:
+    """Where the ledger records this release: its account, its id, and the hashes of its PREPARE and MEASURED entries."""
+
+    dataset: str
+    entry: str
+    prepare: str
+    measured: str
+
+    def facts(self) -> dict[str, str]:
+        return {"dataset": self.dataset, "entry": self.entry, "prepare": self.prepare, "measured": self.measured}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the records were made from the answers. rows_from: "the spec" or "the noisy total"."""
+
+    strategy: str
+    estimator: str
+    degree: int
+    seed: int
+    rows: int
+    rows_from: str
+    format: str
+
+    def facts(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What the release is called, why it exists, on which day (UTC) it was made."""
+
+    name: str
+    purpose: str
+    day: str
+
+    def facts(self) -> dict[str, str]:
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """All that release.json says but the digests of the files beside it. `ledger` is None for a rehearsal."""
+
+    heading: Heading
+    schema: Schema
+    unit: PrivacyUnit
+    guarantee: Guarantee
+    transcript: Transcript
+    settings: Settings
+    fit: FitReport
+    ledger: LedgerReference | None
+    software: dict[str, str]
+
+    def facts(self) -> dict[str, Any]:
+        """The canonical values, without files and digest."""
+        unit = {"id": self.unit.id, "max_rows": self.unit.max_rows, "neighbours": self.unit.neighbours}
+        columns = [{**facts, "cells": self.schema.domain.size[facts["name"]]} for facts in self.schema.facts()]
+        return {
+            "format": FORMAT,
+            "rehearsal": self.ledger is None,
+            "release": self.heading.facts(),
+            "schema": columns,
+            "unit": {**unit, "enforced": enforcement(self.unit)},
+            "guarantee": _guarantee_facts(self.guarantee),
+            "exchanges": transcript_facts(self.transcript),
+            "transcript": self.transcript.digest(),
+            "spent": canonical.rational_text(self.transcript.spent().value),
+            "unprotected": unprotected(self.schema, self.settings),
+            "synthesis": self.settings.facts(),
+            "fit": _fit_facts(self.fit),
+            "ledger": self.ledger.facts() if self.ledger else None,
+            "software": self.software,
+        }
+
+
+def enforcement(unit: PrivacyUnit) -> str:
+    """How the bound on a unit's rows holds, in words."""
+    if not unit.id:
+        return "each row is one unit, so no unit has more than one row"
+    return f"at most {unit.max_rows} rows of each value of {unit.id!r} were kept, chosen at random by the operating system's generator; rows without it were dropped"
+
+
+def unprotected(schema: Schema, settings: Settings) -> list[str]:
+    """What the guarantee does not cover, each with who declared it."""
+    declared = [column.name for column in schema.columns if not column.source]
+    listed = [f"column {column.name!r}: its cells, from {column.source or DECLARED}" for column in schema.columns]
+    rows = [f"the number of synthetic rows, {settings.rows}, declared public in the spec"] if settings.rows_from == "the spec" else []
+    warning = [f"{len(declared)} columns rest on the data owner's word that their facts were not read off the data"] if declared else []
+    return [*rows, *warning, *listed]
+
+
+def schema_of(facts: dict[str, Any]) -> Schema:
+    """The schema that a certificate states. Raises SpecError."""
+    return schema_from([{key: value for key, value in column.items() if key != "cells"} for column in facts["schema"]])
+
+
+def _guarantee_facts(guarantee: Guarantee) -> dict[str, str]:
+    numbers = {"epsilon": guarantee.epsilon, "delta": guarantee.delta, "rho": guarantee.rho.value, "alpha": guarantee.alpha}
+    return {"track": "zcdp", **{key: canonical.rational_text(value) for key, value in numbers.items()}}
+
+
+def _fit_facts(fit: FitReport) -> dict[str, Any]:
+    # Canonical JSON holds no floats: a reader needs four digits of these, as text.
+    return {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in vars(fit).items()}

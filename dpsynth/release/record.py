@@ -1,0 +1,104 @@
+"""The transcript on disk: canonical facts beside plain int64 arrays, no pickle."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth import canonical
+from dpsynth.errors import SpecError
+from dpsynth.privacy import Rho
+from dpsynth.transcript import Answer, Event, Exchange, Measurement, Transcript
+
+Arrays = Mapping[str, NDArray[Any]]
+ARRAYS_LIMIT = 1 << 34
+"""Bytes an .npz file may unpack to."""
+
+
+def transcript_facts(transcript: Transcript) -> list[dict[str, Any]]:
+    """The exchanges as canonical values; each table names the array that holds its cells."""
+    facts, number = [], 0
+    for exchange in transcript.exchanges:
+        tables = []
+        for m in exchange.answer.measurements:
+            sigma = canonical.rational_text(Fraction(m.sigma))
+            tables.append({"columns": list(m.clique), "sigma": sigma, "array": _array_name(number)})
+            number += 1
+        events = [_event_facts(event) for event in exchange.events]
+        facts.append({"question": exchange.question, "selected": exchange.answer.selected, "tables": tables, "events": events})
+    return facts
+
+
+def transcript_arrays(transcript: Transcript) -> dict[str, NDArray[np.int64]]:
+    """int64[cells] for each released table, in rows."""
+    return {_array_name(i): m.values for i, m in enumerate(transcript.measurements)}
+
+
+def transcript_from(facts: list[dict[str, Any]], arrays: Arrays) -> Transcript:
+    """The transcript that facts and arrays describe. Raises SpecError where they do not fit together."""
+    try:
+        return Transcript(tuple(_exchange(each, arrays) for each in facts))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise SpecError(f"the record of answers is damaged ({type(error).__name__}): restore it from a copy") from None
+
+
+def write_arrays(path: Path, arrays: Arrays) -> None:
+    """An .npz file whose bytes depend on the arrays alone (fixed dates, fixed order)."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0)), buffer.getvalue(), zipfile.ZIP_DEFLATED)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz file. Raises SpecError for a file that is no such archive, holds objects or is out of all proportion."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(info.file_size for info in archive.infolist()) > ARRAYS_LIMIT:
+                raise SpecError(f"{path.name} unpacks to more than {ARRAYS_LIMIT} bytes")
+        with np.load(path, allow_pickle=False) as loaded:
+            return {name: loaded[name] for name in loaded.files}
+    except (OSError, ValueError, zipfile.BadZipFile, KeyError, EOFError):
+        raise SpecError(f"{path.name} is not an archive of plain arrays: restore it from a copy") from None
+
+
+def _array_name(number: int) -> str:
+    return f"table-{number:05d}"
+
+
+def _event_facts(event: Event) -> dict[str, Any]:
+    return {
+        "mechanism": event.mechanism,
+        "columns": list(event.clique),
+        "sensitivity": event.sensitivity,
+        "scale": canonical.rational_text(event.scale),
+        "outcomes": event.outcomes,
+        "rho": canonical.rational_text(event.rho.value),
+        "question": event.question,
+    }
+
+
+def _exchange(facts: dict[str, Any], arrays: Arrays) -> Exchange:
+    measurements = tuple(
+        Measurement(tuple(t["columns"]), np.asarray(arrays[t["array"]], dtype=np.int64), float(canonical.rational(t["sigma"])))
+        for t in facts["tables"]
+    )
+    events = tuple(
+        Event(
+            e["mechanism"],
+            tuple(e["columns"]),
+            e["sensitivity"],
+            canonical.rational(e["scale"]),
+            e["outcomes"],
+            Rho(canonical.rational(e["rho"])),
+            e["question"],
+        )
+        for e in facts["events"]
+    )
+    return Exchange(facts["question"], Answer(measurements, facts["selected"]), events)

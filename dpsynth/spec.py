@@ -1,0 +1,239 @@
+"""The spec file: what a release is asked to be. `KEYS` is the one list of what a spec may say; `docs/spec.md` is made from it."""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from dpsynth import canonical
+from dpsynth.errors import SpecError
+from dpsynth.privacy import PrivacyUnit
+from dpsynth.schema import Schema, column_from, schema_from
+
+_NAME = re.compile(r"[a-z0-9-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of the spec: its type in words, default ("" where it is needed), what is allowed, what it means."""
+
+    section: str
+    name: str
+    type: str
+    default: str
+    allowed: str
+    meaning: str
+
+
+KEYS = (
+    Key("release", "name", "text", "", "`[a-z0-9-]`, at most 64", "Names the release in the ledger and the certificate. Need not be unique."),
+    Key("release", "purpose", "text", "", "one line, at most 500 characters", "Why the data is released; the ledger keeps it."),
+    Key("data", "source", "text", "", "file or glob: .csv, .csv.gz, .parquet", "Where the rows are; relative to the spec file."),
+    Key("unit", "id", "text", '`""`', "a column of the source", "Column that names the protected person. Empty: each row is one person. It is never released."),
+    Key("unit", "max_rows", "whole number", "`1`", "1 to 2^20; 1 where `id` is empty", "Rows one person may contribute; more are dropped at random."),
+    Key("unit", "neighbours", "text", '`"add-remove"`', '`"add-remove"`', "Tables are neighbours when one holds all rows of one more person."),
+    Key("budget", "ledger", "text", "", "folder opened by `dpsynth ledger init`", "Account that is charged; relative to the spec file."),
+    Key("budget", "epsilon", "number", "", "0.000001 to 1000", "Privacy loss this release may cause."),
+    Key("budget", "delta", "number", "", "above 0, below 1", "Probability that the loss may be larger; well below 1 / people."),
+    Key("synthesis", "strategy", "text", '`"mst"`', '`"independent"`, `"mst"`', "What is measured."),
+    Key("synthesis", "degree", "whole number", "`2`", "1 to 3", "Accuracy matters for all marginals of up to this many columns."),
+    Key("synthesis", "estimator", "text", '`"maxent"`', '`"maxent"`, `"private-pgm"`', "How the model is fitted to the noisy tables."),
+    Key("synthesis", "rows", "whole number", "noisy total", "0 to 10^9", "Public number of synthetic rows; left out: the noisy total, 0 when it is not positive."),
+    Key("synthesis", "seed", "whole number", "`0`", "0 to 2^63 - 1", "Seed of the sampling, public. No seed reaches the privacy noise."),
+    Key("synthesis", "format", "text", '`"csv"`', '`"csv"`, `"parquet"`', "File format of the records."),
+    Key("columns.NAME", "kind", "text", "", "`code`, `categorical`, `boolean`, `integer`, `number`", "What the column holds. Columns the spec does not name are not read."),
+    Key("columns.NAME", "missing", "true or false", "`false`", "", "Whether the column has a cell for missing values."),
+    Key(
+        "columns.NAME",
+        "outside",
+        "text",
+        "the first the column has",
+        '`"other"` (categorical), `"missing"` (with `missing = true`), `"clip"` (integer, number) or `"first"` (the rest)',
+        "Where a value goes that the schema does not list. Unreadable values go to the missing cell, or else to other, or else to the first cell.",
+    ),
+    Key("columns.NAME", "source", "text", "declared by the data owner", '`"public: ..."`', "Who says these facts; `--strict` refuses columns that do not."),
+    Key("columns.NAME", "size", "whole number", "", "code: 1 to 65536", "Codes run from 0 to size - 1."),
+    Key("columns.NAME", "values", "list of texts", "", "categorical: not empty, no repeats", "The categories, from public knowledge."),
+    Key("columns.NAME", "other", "true or false", "`true`", "categorical", "Whether there is a cell for unlisted values."),
+    Key("columns.NAME", "other_label", "text", '`"other"`', "categorical", "What that cell is called in the records. A listed category may serve."),
+    Key("columns.NAME", "min", "number", "", "integer, number; not above max", "Least value, from public knowledge."),
+    Key("columns.NAME", "max", "number", "", "integer, number", "Largest value, from public knowledge."),
+    Key("columns.NAME", "bins", "whole number", "`32`", "integer, number; 1 to 65536, at most max - min + 1 for integers", "Cells of equal width."),
+    Key("columns.NAME", "decimals", "whole number", "as drawn", "number: 0 to 15", "Digits after the point in the records."),
+)
+"""Every key a spec may hold."""
+
+SECTIONS = ("release", "data", "unit", "budget", "synthesis")
+STRATEGY_NAMES = ("independent", "mst")
+ESTIMATOR_NAMES = ("maxent", "private-pgm")
+FORMATS = ("csv", "parquet")
+MAX_COLUMNS = 1000
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A release as it is asked for; everything in it is public."""
+
+    name: str
+    purpose: str
+    source: str
+    ledger: str
+    epsilon: Fraction
+    delta: Fraction
+    schema: Schema
+    unit: PrivacyUnit = PrivacyUnit()
+    strategy: str = "mst"
+    degree: int = 2
+    estimator: str = "maxent"
+    rows: int | None = None
+    seed: int = 0
+    format: str = "csv"
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise SpecError(f"release.name must be 1 to 64 of a-z, 0-9 and -, got {self.name!r}")
+        if not self.purpose.strip() or not self.purpose.isprintable() or len(self.purpose) > 500:
+            raise SpecError("release.purpose must be one line of 1 to 500 printable characters: the ledger keeps it")
+        _check_choice("synthesis.strategy", self.strategy, STRATEGY_NAMES)
+        _check_choice("synthesis.estimator", self.estimator, ESTIMATOR_NAMES)
+        _check_choice("synthesis.format", self.format, FORMATS)
+        _check_range("synthesis.degree", self.degree, 1, 3)
+        _check_range("synthesis.seed", self.seed, 0, 2**63 - 1)
+        if self.rows is not None:
+            _check_range("synthesis.rows", self.rows, 0, 10**9)
+        if len(self.schema.columns) > MAX_COLUMNS:
+            raise SpecError(f"at most {MAX_COLUMNS} columns are possible, got {len(self.schema.columns)}")
+        if self.unit.id and any(column.name == self.unit.id for column in self.schema.columns):
+            raise SpecError(f"unit.id {self.unit.id!r} names people, so it cannot be released: remove [columns.{self.unit.id}]")
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> "Spec":
+        """The spec in a TOML file; relative paths in it start at the file's folder. Raises SpecError."""
+        path = Path(path)
+        try:
+            text = path.read_bytes().decode()
+        except OSError as error:
+            raise SpecError(f"the spec {path} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise SpecError(f"the spec {path} is not UTF-8 text") from None
+        return cls.from_text(text, path.parent)
+
+    @classmethod
+    def from_text(cls, text: str, folder: str | Path = ".") -> "Spec":
+        """The spec in a TOML text; relative paths in it start at `folder`. Raises SpecError."""
+        try:
+            sections = tomllib.loads(text, parse_float=Decimal)
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            raise SpecError(f"the spec is not valid TOML: {error}") from None
+        return spec_from(sections, Path(folder))
+
+    def facts(self) -> dict[str, Any]:
+        """The spec as canonical values: `Spec.from_facts` reads it back."""
+        texts = {key: getattr(self, key) for key in ("name", "purpose", "source", "ledger", "strategy", "estimator", "format")}
+        numbers = {key: getattr(self, key) for key in ("degree", "rows", "seed")}
+        budget = {"epsilon": canonical.rational_text(self.epsilon), "delta": canonical.rational_text(self.delta)}
+        unit = {"id": self.unit.id, "max_rows": self.unit.max_rows, "neighbours": self.unit.neighbours}
+        return {**texts, **numbers, **budget, "unit": unit, "columns": self.schema.facts()}
+
+    @classmethod
+    def from_facts(cls, facts: dict[str, Any]) -> "Spec":
+        """The spec that `facts` described."""
+        given = dict(facts)
+        schema, unit = schema_from(given.pop("columns")), PrivacyUnit(**given.pop("unit"))
+        budget = {key: canonical.rational(given.pop(key)) for key in ("epsilon", "delta")}
+        return cls(**given, **budget, schema=schema, unit=unit)
+
+    def undeclared(self) -> list[str]:
+        """Columns whose facts name no public source."""
+        return [column.name for column in self.schema.columns if not column.source]
+
+    def refuse_undeclared(self) -> None:
+        """What `--strict` asks: raises SpecError where a column's facts name no source."""
+        if names := self.undeclared():
+            raise SpecError(f'--strict: columns {names} do not say where their facts come from: add source = "public: ..." to each')
+
+    def charged_to(self, ledger: str | Path) -> "Spec":
+        """The same release, charged to another account."""
+        return replace(self, ledger=str(ledger))
+
+
+def spec_from(sections: Mapping[str, Any], folder: Path) -> Spec:
+    """The spec that TOML sections hold. Raises SpecError for an unknown or missing section or key, and for a value of the wrong type."""
+    _refuse_unknown("section", "the spec", sections, [*SECTIONS, "columns"])
+    given = {section: _section(sections, section) for section in SECTIONS}
+    columns = sections.get("columns", {})
+    if not isinstance(columns, dict) or not all(isinstance(facts, dict) for facts in columns.values()):
+        raise SpecError("columns must be written as sections: [columns.NAME]")
+    budget, synthesis = given["budget"], given["synthesis"]
+    return Spec(
+        name=given["release"]["name"],
+        purpose=given["release"]["purpose"],
+        source=_path(folder, given["data"]["source"]),
+        ledger=_path(folder, budget["ledger"]),
+        epsilon=Fraction(budget["epsilon"]),
+        delta=Fraction(budget["delta"]),
+        schema=Schema(tuple(column_from(name, facts) for name, facts in columns.items())),
+        unit=PrivacyUnit(**given["unit"]),
+        **synthesis,
+    )
+
+
+def _section(sections: Mapping[str, Any], section: str) -> dict[str, Any]:
+    keys = {key.name: key for key in KEYS if key.section == section}
+    values = sections.get(section, {})
+    if not isinstance(values, dict):
+        raise SpecError(f"[{section}] must be a section, got {type(values).__name__}")
+    _refuse_unknown("key", f"[{section}]", values, list(keys))
+    for name, key in keys.items():
+        if name not in values and key.default == "":
+            raise SpecError(f"[{section}] needs {name}: {key.meaning}")
+    for name, value in values.items():
+        _check_type(f"{section}.{name}", value, keys[name].type)
+    return values
+
+
+def _check_type(what: str, value: object, words: str) -> None:
+    types: dict[str, tuple[type, ...]] = {"text": (str,), "whole number": (int,), "number": (int, Decimal), "true or false": (bool,)}
+    article = "" if words == "true or false" else "a " if words != "text" else ""
+    if not isinstance(value, types[words]) or (isinstance(value, bool) and words != "true or false"):
+        raise SpecError(f"{what} must be {article}{words}, got {value!r}")
+    if isinstance(value, Decimal) and not value.is_finite():
+        raise SpecError(f"{what} must be a finite number, got {value}")
+
+
+def _refuse_unknown(noun: str, where: str, given: Mapping[str, Any], allowed: list[str]) -> None:
+    for name in given:
+        if name not in allowed:
+            close = difflib.get_close_matches(name, allowed, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"it takes {allowed}"
+            raise SpecError(f"{where} has an unknown {noun} {name!r}: {hint}")
+
+
+def _check_choice(what: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise SpecError(f"{what} must be one of {list(allowed)}, got {value!r}")
+
+
+def _check_range(what: str, value: object, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise SpecError(f"{what} must be a whole number from {least} to {most}, got {value!r}")
+
+
+def _path(folder: Path, text: str) -> str:
+    if not text.strip() or "\x00" in text:
+        raise SpecError("data.source and budget.ledger must name a file and a folder, got an empty text")
+    return str(folder / text)
+
+
+def reference() -> str:
+    """The spec reference as a Markdown table."""
+    lines = ["| key | type | default | allowed | meaning |", "|---|---|---|---|---|"]
+    for key in KEYS:
+        cells = (f"`{key.section}.{key.name}`", key.type, key.default or "needed", key.allowed, key.meaning)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,89 @@
+"""What every strategy offers, and the plan of what it would ask."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Protocol
+
+from dpsynth import canonical
+from dpsynth.domain import Clique, Domain
+from dpsynth.errors import SpecError
+from dpsynth.privacy import PrivacyUnit, Rho
+from dpsynth.transcript import Asker, Measurement
+
+CELL_LIMIT = 1 << 24
+"""The largest table a strategy asks for: 128 MB of counts."""
+
+
+@dataclass(frozen=True)
+class PlannedQuestion:
+    """One kind of question that will be asked `times` times.
+
+    columns: what is measured; empty where earlier answers decide. cells: of one table, the largest possible where undecided.
+    scale: sigma or selection scale, in rows. rho: cost of all `times` together.
+    """
+
+    what: str
+    mechanism: str
+    columns: Clique
+    times: int
+    cells: int
+    scale: float
+    rho: Rho
+
+    def expected_error_rows(self) -> float:
+        """Mean absolute noise of one cell: sqrt(2 / pi) sigma, in rows."""
+        return math.sqrt(2 / math.pi) * self.scale
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a release would ask and what it would cost, from public facts alone."""
+
+    strategy: str
+    cap: Rho
+    questions: tuple[PlannedQuestion, ...]
+
+    @property
+    def cells(self) -> int:
+        """Noise draws at most."""
+        return sum(q.times * q.cells for q in self.questions if q.mechanism == "discrete-gaussian")
+
+    def facts(self) -> dict[str, Any]:
+        """The plan as canonical values."""
+        rows = [
+            [q.what, q.mechanism, list(q.columns), q.times, q.cells, canonical.rational_text(Fraction(q.scale)), canonical.rational_text(q.rho.value)]
+            for q in self.questions
+        ]
+        return {"strategy": self.strategy, "cap": canonical.rational_text(self.cap.value), "questions": rows}
+
+    def digest(self) -> str:
+        """Names the plan: the ledger's PREPARE entry holds it."""
+        return canonical.digest(self.facts())
+
+
+class Strategy(Protocol):
+    """Decides which questions to ask; sees the data only through an `Asker`."""
+
+    @property
+    def name(self) -> str:
+        """As a spec writes it."""
+        ...
+
+    def plan(self, domain: Domain, unit: PrivacyUnit, cap: Rho) -> Plan:
+        """What would be asked. Raises SpecError where the budget is too small or a table too large."""
+        ...
+
+    def measure(self, asker: Asker) -> tuple[Measurement, ...]:
+        """Ask, and return every noisy marginal. Deterministic: the same answers lead to the same next question."""
+        ...
+
+
+def refuse_large(domain: Domain, cliques: Iterable[Clique]) -> None:
+    """Raises SpecError for a table beyond the cell limit."""
+    for clique in cliques:
+        if domain.cells(clique) > CELL_LIMIT:
+            raise SpecError(
+                f"the table of {list(clique)} would have {domain.cells(clique)} cells, more than {CELL_LIMIT}: use fewer bins or values"
+            )

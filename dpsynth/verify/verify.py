@@ -1,0 +1,371 @@
+#!/usr/bin/env python3
+"""Check a dpsynth release without the package, the data or the network: `python verify.py DIR [--ledger FOLDER]`.
+
+Standard library only; nothing of the package is imported. Every line printed names the rule it applied. Exit code 0: all rules hold; 4: one does not.
+Costs are exact fractions; the conversion to (epsilon, delta) is evaluated at the certificate's witness with 80 digits, rounded up.
+"""
+
+import argparse
+import ast
+import hashlib
+import json
+import math
+import re
+import sys
+import zipfile
+from dataclasses import dataclass, field
+from decimal import ROUND_FLOOR, Context, Decimal
+from fractions import Fraction
+from pathlib import Path
+
+RHO_UNIT = 1 << 60
+SCORE_UNIT = 1 << 16
+CONTEXT = Context(prec=80, Emin=-(10**9), Emax=10**9)
+SLACK = Decimal("1e-60")
+LARGEST_FILE = 1 << 28
+TRUSTED = (
+    "that at most max_rows rows of each unit were used, and the curator ran unmodified (the code's tests and proofs say why it does)",
+    "that the noise came from the operating system's generator, unseeded",
+    "that the public facts of the schema (bounds, categories) were not read off the private data",
+    "that no second ledger and no copy of the data exists for the same people",
+)
+
+
+class Broken(Exception):
+    """A rule does not hold."""
+
+
+@dataclass
+class Verdict:
+    """What was checked: `lines` holds (kind, text) with kind ok, FAIL, warning or trust."""
+
+    lines: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return bool(self.lines) and all(kind != "FAIL" for kind, _ in self.lines)
+
+    def __str__(self) -> str:
+        return "\n".join(f"{kind:8}{text}" for kind, text in self.lines)
+
+
+def verify(folder: str | Path, ledger: str | Path | None = None) -> Verdict:
+    """Recompute from the bundle (and the ledger's folder) all that can be recomputed without private data."""
+    verdict = Verdict()
+    state: dict = {}
+    steps = [lambda: certificate(Path(folder), state), lambda: files(Path(folder), state), lambda: events(state)]
+    steps += [lambda: answers(Path(folder), state), lambda: total(state), lambda: conversion(state)]
+    steps += [lambda: membership(Path(ledger), state, verdict) if ledger is not None else no_ledger(verdict)]
+    for step in steps:
+        try:
+            verdict.lines.extend(("ok", line) for line in step())
+        except Broken as error:
+            verdict.lines.append(("FAIL", str(error)))
+            break
+        except Exception as error:  # hostile input may fail anywhere: whatever fails, the release does not verify
+            verdict.lines.append(("FAIL", f"the release cannot be read as this format says ({type(error).__name__})"))
+            break
+    else:
+        verdict.lines.extend(("trust", line) for line in TRUSTED)
+    return verdict
+
+
+# --- reading -------------------------------------------------------------------------------------------------------------------------
+
+
+def canonical(value) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+
+def read_bytes(path: Path) -> bytes:
+    if not path.is_file() or path.is_symlink():
+        raise Broken(f"{path.name} is missing or not a plain file")
+    if path.stat().st_size > LARGEST_FILE:
+        raise Broken(f"{path.name} is larger than {LARGEST_FILE} bytes")
+    return path.read_bytes()
+
+
+def read_canonical(data: bytes, what: str) -> dict:
+    """One canonical JSON object: sorted keys, no spaces, no floats, no duplicate keys, integers of at most 40 digits."""
+
+    def refuse(text):
+        raise Broken(f"{what} holds a float")
+
+    def integer(text):
+        if len(text) > 40:
+            raise Broken(f"{what} holds an integer of more than 40 digits")
+        return int(text)
+
+    try:
+        value = json.loads(data.decode("ascii"), parse_float=refuse, parse_int=integer, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        raise Broken(f"{what} is not JSON") from None
+    if not isinstance(value, dict) or canonical(value) != data:
+        raise Broken(f"{what} is not one canonical JSON object: bytes were added, removed, reordered or repeated")
+    return value
+
+
+def rational(text) -> Fraction:
+    match = re.fullmatch(r"(0|[1-9][0-9]{0,399})/([1-9][0-9]{0,399})", text) if isinstance(text, str) else None
+    if not match or math.gcd(int(match[1]), int(match[2])) != 1:
+        raise Broken("a rational is not written p/q in lowest terms")
+    return Fraction(int(match[1]), int(match[2]))
+
+
+def up(exact: Fraction) -> Fraction:
+    """The least multiple of 2^-60 that is not below."""
+    return Fraction(-((-exact.numerator * RHO_UNIT) // exact.denominator), RHO_UNIT)
+
+
+def whole(value, least: int, what: str) -> int:
+    if type(value) is not int or value < least:
+        raise Broken(f"{what} is not a whole number of at least {least}")
+    return value
+
+
+def short(value: Fraction) -> str:
+    return f"{float(value):.6g}"
+
+
+# --- the rules -----------------------------------------------------------------------------------------------------------------------
+
+
+def certificate(folder: Path, state: dict):
+    """release.json is canonical and carries its own digest."""
+    record = read_canonical(read_bytes(folder / "release.json").rstrip(b"\n"), "release.json")
+    if read_bytes(folder / "release.json") != canonical(record) + b"\n":
+        raise Broken("release.json is not one canonical line")
+    claimed = record.pop("digest", None)
+    if hashlib.sha256(canonical(record)).hexdigest() != claimed:
+        raise Broken("release.json was changed: its digest does not match its content")
+    if record["format"] != "dpsynth-release/1":
+        raise Broken("release.json is of another format than dpsynth-release/1")
+    if record["rehearsal"] is not False:
+        raise Broken("this is a REHEARSAL on made-up rows: it claims nothing and is not a release")
+    state.update(record=record, digest=claimed)
+    yield f"release.json of {record['release']['name']!r} is canonical and matches its own digest {claimed[:16]}..."
+
+
+def files(folder: Path, state: dict):
+    """Every file but the report is listed with its size and SHA-256."""
+    listed = state["record"]["files"]
+    present = {path.name for path in folder.iterdir()} - {"release.json", "report.html"}
+    if present != set(listed):
+        raise Broken(f"files and certificate differ: {sorted(present ^ set(listed))}")
+    for name, facts in listed.items():
+        digest = hashlib.sha256()
+        with open(folder / name, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        if (folder / name).stat().st_size != facts["bytes"] or digest.hexdigest() != facts["sha256"]:
+            raise Broken(f"{name} was changed: its digest does not match the certificate")
+    yield f"{len(listed)} files match their digests: {', '.join(sorted(listed))} (report.html is not digested)"
+
+
+def events(state: dict):
+    """Each event costs what its parameters imply: rho = D^2 / (2 scale^2), rounded up to a multiple of 2^-60."""
+    record = state["record"]
+    k = whole(record["unit"]["max_rows"], 1, "unit.max_rows")
+    if record["unit"]["neighbours"] != "add-remove" or (not record["unit"]["id"] and k != 1):
+        raise Broken("the unit is not one this format can protect")
+    state["cells"] = {column["name"]: whole(column["cells"], 1, "cells") for column in record["schema"]}
+    counted = {"discrete-gaussian": 0, "noisy-max": 0}
+    state["sum"] = Fraction(0)
+    for exchange in record["exchanges"]:
+        for event in exchange["events"]:
+            check_event(event, k, state["cells"])
+            counted[event["mechanism"]] += 1
+            state["sum"] += rational(event["rho"])
+        check_exchange(exchange)
+    yield (
+        f"{counted['discrete-gaussian']} discrete Gaussian tables (D = max_rows = {k}) and {counted['noisy-max']} noisy maxima "
+        f"(D = {k} x weight x 2^16, not monotone) cost D^2 / (2 scale^2) each"
+    )
+
+
+def check_event(event: dict, k: int, cells: dict) -> None:
+    mechanism, sensitivity = event["mechanism"], whole(event["sensitivity"], 1, "sensitivity")
+    if mechanism == "discrete-gaussian":
+        if sensitivity != k or event["outcomes"] != math.prod(cells[column] for column in event["columns"]):
+            raise Broken(f"the event on {event['columns']} states another sensitivity or table than unit and schema imply")
+    elif mechanism == "noisy-max":
+        if sensitivity % (k * SCORE_UNIT) or whole(event["outcomes"], 1, "outcomes") < 1:
+            raise Broken("a selection states a sensitivity that is no multiple of max_rows x 2^16")
+    else:
+        raise Broken("an event names a mechanism that is not proved")
+    scale, rho = rational(event["scale"]), rational(event["rho"])
+    if scale <= 0 or rho != up(Fraction(sensitivity**2) / (2 * scale * scale)):
+        raise Broken(f"an event ({mechanism}) is cheaper or dearer than its parameters imply")
+
+
+def check_exchange(exchange: dict) -> None:
+    """Every released table has an event of its own with the same columns and noise; a selection has exactly one event."""
+    tables = [(tuple(t["columns"]), t["sigma"]) for t in exchange["tables"]]
+    noisy = [(tuple(e["columns"]), e["scale"]) for e in exchange["events"] if e["mechanism"] == "discrete-gaussian"]
+    selections = [e for e in exchange["events"] if e["mechanism"] == "noisy-max"]
+    chosen = exchange["selected"]
+    if tables != noisy or (chosen is not None) != (len(selections) == 1) or len(selections) > 1:
+        raise Broken("an answer was released without an event that pays for it")
+    if selections and not 0 <= whole(chosen, 0, "selected") < selections[0]["outcomes"]:
+        raise Broken("a selection names a candidate that does not exist")
+
+
+def answers(folder: Path, state: dict):
+    """The noisy tables are those of the transcript that the ledger's MEASURED entry names."""
+    parts = []
+    with zipfile.ZipFile(folder / "measurements.npz") as archive:
+        for exchange in state["record"]["exchanges"]:
+            digests = []
+            for table in exchange["tables"]:
+                cells = math.prod(state["cells"][column] for column in table["columns"])
+                digests.append([table["columns"], hashlib.sha256(int64_array(archive, table["array"], cells)).hexdigest()])
+            answer = hashlib.sha256(canonical([digests, exchange["selected"]])).hexdigest()
+            parts.append([exchange["question"], answer, [event_facts(event) for event in exchange["events"]]])
+    state["transcript"] = hashlib.sha256(canonical(parts)).hexdigest()
+    if state["transcript"] != state["record"]["transcript"]:
+        raise Broken("measurements.npz does not hold the answers of the certificate's transcript")
+    yield f"the noisy tables are those of transcript {state['transcript'][:16]}..."
+
+
+def event_facts(event: dict) -> list:
+    return [event[key] for key in ("mechanism", "columns", "sensitivity", "scale", "outcomes", "rho", "question")]
+
+
+def int64_array(archive: zipfile.ZipFile, name: str, cells: int) -> bytes:
+    """The raw little-endian values of a one-dimensional int64 array in .npy format, version 1.0."""
+    info = archive.getinfo(f"{name}.npy")
+    if info.file_size > 8 * cells + 4096:
+        raise Broken(f"array {name} is larger than its table")
+    data = archive.read(info)
+    length = int.from_bytes(data[8:10], "little")
+    header = ast.literal_eval(data[10 : 10 + length].decode("latin1").strip())
+    if data[:8] != b"\x93NUMPY\x01\x00" or header != {"descr": "<i8", "fortran_order": False, "shape": (cells,)}:
+        raise Broken(f"array {name} is not int64[{cells}]")
+    values = data[10 + length :]
+    if len(values) != 8 * cells:
+        raise Broken(f"array {name} is cut short")
+    return values
+
+
+def total(state: dict):
+    """The exact sum of the costs stays within the claimed rho."""
+    claimed = rational(state["record"]["guarantee"]["rho"])
+    if rational(state["record"]["spent"]) != state["sum"]:
+        raise Broken("the stated sum of costs is not the sum of the events")
+    if state["sum"] > claimed:
+        raise Broken("the events cost more than the claimed rho")
+    yield f"the events sum to rho = {short(state['sum'])}, within the claimed {short(claimed)}"
+
+
+def conversion(state: dict):
+    """delta >= exp((a-1)(a rho - epsilon)) / (a-1) * (1-1/a)^a at the witness a (arXiv:2004.00010, Proposition 12)."""
+    claim = state["record"]["guarantee"]
+    rho, epsilon, delta, alpha = (rational(claim[key]) for key in ("rho", "epsilon", "delta", "alpha"))
+    if alpha <= 1 or epsilon <= 0 or not 0 < delta < 1 or delta_bound(alpha, rho, epsilon) > decimal_down(delta):
+        raise Broken("the claimed (epsilon, delta) is better than rho implies at the witness")
+    yield f"rho = {short(rho)} implies ({short(epsilon)}, {short(delta)})-differential privacy at order {short(alpha)}"
+
+
+def delta_bound(alpha: Fraction, rho: Fraction, epsilon: Fraction) -> Decimal:
+    c = CONTEXT
+    terms = c.add(decimal((alpha - 1) * (alpha * rho - epsilon)), c.multiply(decimal(alpha), c.ln(decimal(1 - 1 / alpha))))
+    return c.multiply(c.exp(c.subtract(terms, c.ln(decimal(alpha - 1)))), 1 + SLACK)
+
+
+def decimal(value: Fraction) -> Decimal:
+    return CONTEXT.divide(Decimal(value.numerator), Decimal(value.denominator))
+
+
+def decimal_down(value: Fraction) -> Decimal:
+    return Context(prec=80, rounding=ROUND_FLOOR).divide(Decimal(value.numerator), Decimal(value.denominator))
+
+
+# --- the ledger ----------------------------------------------------------------------------------------------------------------------
+
+
+def no_ledger(verdict: Verdict):
+    verdict.lines.append(("warning", "no ledger was given (--ledger FOLDER), so nothing shows that the budget was charged"))
+    return ()
+
+
+def membership(folder: Path, state: dict, verdict: Verdict):
+    """The ledger's chain holds, and holds this release: PREPARE with its cap and unit, MEASURED with its transcript, RELEASED with its digest."""
+    record, entries = state["record"], chain(read_bytes(folder / "ledger.jsonl"))
+    yield f"the ledger's {len(entries)} entries form one chain, head {entries[-1]['hash'][:16]}..."
+    yield f"at each of {sum(e['type'] == 'PREPARE' for e in entries)} PREPARE entries the sum of costs stayed within the policy's epsilon"
+    own = {entry["type"]: entry for entry in entries if entry["id"] == record["ledger"]["entry"]}
+    if entries[0]["body"]["dataset"] != record["ledger"]["dataset"] or not {"PREPARE", "MEASURED"} <= set(own):
+        raise Broken("this release is not in this ledger")
+    prepare, measured = own["PREPARE"], own["MEASURED"]
+    if prepare["hash"] != record["ledger"]["prepare"] or measured["hash"] != record["ledger"]["measured"]:
+        raise Broken("the ledger's entries for this release are not those the certificate names")
+    unit = {key: record["unit"][key] for key in ("id", "max_rows", "neighbours")}
+    if rational(prepare["rho"]) < rational(record["guarantee"]["rho"]) or prepare["body"]["unit"] != unit:
+        raise Broken("the ledger charged less, or another unit, than the certificate claims")
+    count = sum(len(exchange["events"]) for exchange in record["exchanges"])
+    if measured["body"] != {"transcript": state["transcript"], "events": count}:
+        raise Broken("the ledger's MEASURED entry names another transcript")
+    yield f"PREPARE (entry {prepare['seq']}) charged rho = {short(rational(prepare['rho']))}; MEASURED (entry {measured['seq']}) names this transcript"
+    if "RELEASED" not in own:
+        verdict.lines.append(("warning", "the ledger has no RELEASED entry for this release: `dpsynth run --resume` completes it"))
+    elif own["RELEASED"]["body"]["certificate"] != state["digest"]:
+        raise Broken("the ledger's RELEASED entry names another certificate")
+    else:
+        yield f"RELEASED (entry {own['RELEASED']['seq']}) names this certificate"
+
+
+def chain(data: bytes) -> list[dict]:
+    if not data.endswith(b"\n"):
+        raise Broken("the ledger's last line is torn: the next use of the ledger settles it")
+    entries: list[dict] = []
+    spent, given, policy, status = Fraction(0), Fraction(0), None, {}
+    for seq, line in enumerate(data[:-1].split(b"\n")):
+        entry = read_canonical(line, f"ledger entry {seq}")
+        content = canonical({key: value for key, value in entry.items() if key != "hash"})
+        prev = entries[-1]["hash"] if entries else "0" * 64
+        if entry["v"] != 1 or entry["seq"] != seq or entry["prev"] != prev or hashlib.sha256(b"\x00" + content).hexdigest() != entry["hash"]:
+            raise Broken(f"ledger entry {seq} is not the one that was written there")
+        kind, rho, delta = entry["type"], rational(entry["rho"]), rational(entry["delta"])
+        if kind != {0: "GENESIS", 1: "POLICY"}.get(seq, kind) or (seq and kind == "GENESIS") or (kind != "PREPARE" and (rho or delta)):
+            raise Broken(f"ledger entry {seq} cannot stand there")
+        if kind == "POLICY":
+            policy = rational(entry["body"]["epsilon"]), rational(entry["body"]["delta"])
+        elif kind == "PREPARE":
+            spent, given = spent + rho, given + delta
+            if rho <= 0 or entry["id"] in status or not within(spent, policy[0], policy[1] - given):
+                raise Broken(f"ledger entry {seq} charges what the policy does not allow")
+        elif kind in ("MEASURED", "RELEASED", "ABORTED"):
+            before = {"MEASURED": ("PREPARE",), "RELEASED": ("MEASURED",), "ABORTED": ("PREPARE", "MEASURED")}[kind]
+            if status.get(entry["id"]) not in before:
+                raise Broken(f"ledger entry {seq} ({kind}) does not follow from the ones before")
+        if kind not in ("GENESIS", "POLICY", "NOTE"):
+            status[entry["id"]] = kind
+        entries.append(entry)
+    return entries
+
+
+def within(rho: Fraction, epsilon: Fraction, delta: Fraction) -> bool:
+    """Whether rho-zCDP is (epsilon, delta)-differential privacy at the best order: the root of (2a-1) rho - epsilon + ln(1-1/a)."""
+    low, high = 1 + 2.0**-20, 1e6
+    for _ in range(200):
+        middle = math.sqrt(low * high)
+        if (2 * middle - 1) * float(rho) - float(epsilon) + math.log1p(-1 / middle) < 0:
+            low = middle
+        else:
+            high = middle
+    return delta > 0 and delta_bound(Fraction(round(high * (1 << 30)), 1 << 30), rho, epsilon) <= decimal_down(delta)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="verify.py", description=__doc__.split("\n")[0])
+    parser.add_argument("folder", metavar="DIR", help="the bundle")
+    parser.add_argument("--ledger", metavar="FOLDER", help="the folder that holds ledger.jsonl")
+    given = parser.parse_args(arguments)
+    verdict = verify(given.folder, given.ledger)
+    print(verdict)
+    print("VERIFIED" if verdict.ok else "NOT VERIFIED")
+    return 0 if verdict.ok else 4
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -13,12 +13,13 @@ from typing import Any
 MAX_DEPTH = 32
 _RATIONAL = re.compile(r"(0|[1-9][0-9]{0,399})/([1-9][0-9]{0,399})")
 _MAX_INTEGER_DIGITS = 40
+_INTEGER_LIMIT = 10 ** (_MAX_INTEGER_DIGITS - 1)
 
 
 def dumps(value: Any) -> bytes:
     """The canonical bytes of a value made of dict, list, tuple, str, int, bool and None.
 
-    Raises TypeError for a float or any other type: a float has no exact text that all readers agree on.
+    Raises TypeError for a float or any other type (a float has no exact text that all readers agree on), and for an integer of 40 digits or more.
     """
     _check(value, 0)
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
@@ -71,6 +72,8 @@ def rational(text: str) -> Fraction:
 def _check(value: Any, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise TypeError(f"nested more than {MAX_DEPTH} deep")
+    if isinstance(value, int) and abs(value) >= _INTEGER_LIMIT:
+        raise TypeError(f"an integer must have fewer than {_MAX_INTEGER_DIGITS} digits: write it as text")
     if value is None or isinstance(value, str | bool | int):
         return
     if isinstance(value, dict):

@@ -196,8 +196,8 @@ class Number(Column):
     kind: ClassVar[str] = "number"
 
     def check(self) -> None:
-        if not all(bound.is_finite() and abs(bound) <= Decimal("1e300") for bound in (self.least, self.most)):
-            raise self.refusal(f"min and max must be finite numbers, got {self.least} and {self.most}")
+        if not all(_is_modest(bound) for bound in (self.least, self.most)):
+            raise self.refusal(f"min and max must be finite numbers of at most 300 digits, got {self.least:.6g} and {self.most:.6g}")
         if not self.least < self.most:
             raise self.refusal(f"min must be below max, got min = {self.least} and max = {self.most}")
         if not is_whole(self.bins) or not 1 <= self.bins <= MAX_SIZE:
@@ -231,9 +231,22 @@ class Number(Column):
         cells = np.where(absent, 0, codes)
         values = edges[cells] + rng.random(len(cells)) * (edges[cells + 1] - edges[cells])
         if self.decimals is not None:
-            values = np.round(values, self.decimals)
-        return Decoded(np.clip(values, edges[0], edges[-1]), absent, self.kind)
+            values = self._rounded(values, edges[cells], edges[cells + 1])
+        # The next edge belongs to the next cell, but for the last one.
+        below = np.where(cells + 1 < self.bins, np.nextafter(edges[cells + 1], -np.inf), edges[-1])
+        return Decoded(np.clip(values, edges[0], edges[-1]) if self.decimals is not None else np.minimum(values, below), absent, self.kind)
+
+    def _rounded(self, values: NDArray[np.float64], least: NDArray[np.float64], most: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The nearest numbers of `decimals` digits that lie in least <= v < most; where there is none, the nearest of all."""
+        nearest = np.round(values, self.decimals or 0)
+        step = 10.0 ** -(self.decimals or 0)
+        inward = np.round(np.where(nearest < least, nearest + step, np.where(nearest >= most, nearest - step, nearest)), self.decimals or 0)
+        return np.where((least <= inward) & (inward < most), inward, nearest)
 
     def own_facts(self) -> dict[str, Any]:
         decimals = {} if self.decimals is None else {"decimals": self.decimals}
         return {"min": str(self.least), "max": str(self.most), "bins": self.bins, **decimals}
+
+
+def _is_modest(bound: Decimal) -> bool:
+    return bound.is_finite() and len(bound.as_tuple().digits) <= 300 and -300 <= bound.adjusted() < 300

@@ -17,6 +17,8 @@ from dpsynth.core.curator import Curator
 from dpsynth.core.engine import Engine
 from dpsynth.core.ledger import Ledger
 from dpsynth.core.ledger_chain import Entry
+from dpsynth.engines.reader import columns_needed
+from dpsynth.engines.source import Source, open_source
 from dpsynth.errors import BudgetRefused, DpsynthError, ProtocolError, SourceError
 from dpsynth.inference.estimators import ESTIMATORS
 from dpsynth.inference.model import Model
@@ -28,6 +30,7 @@ from dpsynth.spec import Spec
 from dpsynth.strategies.registry import strategy_named
 from dpsynth.strategies.strategy import Plan
 from dpsynth.transcript import Measurement, Replay, Transcript
+from dpsynth.version import VERSION
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +57,13 @@ def planned(spec: Spec) -> tuple[Guarantee, Plan]:
     """The budget in zCDP and what would be asked with it. Raises SpecError where it cannot work; reads no data."""
     guarantee = guarantee_for(spec.epsilon, spec.delta)
     return guarantee, strategy_named(spec.strategy).plan(spec.schema.domain, spec.unit, guarantee.rho)
+
+
+def checked_source(spec: Spec, data: object = None) -> Source:
+    """The source with what is public about it checked: it opens and has the columns. Raises SourceError or SpecError; free."""
+    source = open_source(spec.source if data is None else data)
+    source.require(columns_needed(spec.schema, spec.unit))
+    return source
 
 
 def prepare(spec: Spec) -> Approved:
@@ -147,8 +157,8 @@ def certificate(approved: Approved, transcript: Transcript, model: Model, refere
 
 def software() -> dict[str, str]:
     """Versions of what made the release."""
-    names = ("dpsynth", "duckdb", "networkx", "numpy", "opendp", "pandas", "scipy")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+    names = ("duckdb", "networkx", "numpy", "opendp", "pandas", "scipy")
+    return {"dpsynth": VERSION, "python": platform.python_version(), **{name: version(name) for name in names}}
 
 
 def resume_point(ledger: Ledger, entry_id: str) -> Entry:

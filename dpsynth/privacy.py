@@ -92,7 +92,7 @@ class Guarantee:
 
     def sentence(self) -> str:
         """The claim in one line."""
-        return f"({plain(self.epsilon)}, {plain(self.delta)})-differential privacy, by {float(self.rho.value):.6g}-zCDP"
+        return f"({plain(self.epsilon)}, {plain(self.delta)})-differential privacy, by {plain(self.rho.value)}-zCDP"
 
 
 def plain(value: Fraction) -> str:
@@ -101,8 +101,8 @@ def plain(value: Fraction) -> str:
 
     context = Context(prec=6, rounding=ROUND_CEILING)
     number = context.divide(Decimal(value.numerator), Decimal(value.denominator))
-    small = number != 0 and number < Decimal("0.001")
-    return f"{number.normalize():e}".replace("e", "e") if small else f"{number.normalize():f}"
+    ordinary = number == 0 or Decimal("0.001") <= abs(number) < Decimal("1e15")
+    return f"{number.normalize():f}" if ordinary else f"{number.normalize():e}"
 
 
 def squared_ratio_rho(sensitivity: int, scale: Fraction) -> Rho:

@@ -25,6 +25,9 @@ ROWS_LIMIT = 1 << 40
 SCORE_BITS = 16
 """Estimates in scores are rounded to multiples of 2^-16 rows, so that scores are exact integers."""
 
+LARGEST_WEIGHT = 32
+"""32 times the error of 2^40 rows on either side, in units of 2^-16 rows, is 2^62: a score still fits int64."""
+
 
 @dataclass(frozen=True)
 class MarginalQuestion:
@@ -34,6 +37,8 @@ class MarginalQuestion:
     sigmas: tuple[float, ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "cliques", tuple(map(tuple, self.cliques)))
+        object.__setattr__(self, "sigmas", tuple(map(exact_float, self.sigmas)))
         if len(self.cliques) != len(self.sigmas):
             raise SpecError(f"a sigma is needed for each clique, got {len(self.cliques)} cliques and {len(self.sigmas)} sigmas")
         for clique, sigma in zip(self.cliques, self.sigmas, strict=True):
@@ -54,7 +59,7 @@ class MarginalQuestion:
 class SelectionQuestion:
     """Which candidate's table is furthest from its public estimate, in weighted L1 distance.
 
-    estimates: int64[cells] for each candidate, in units of 2^-16 rows (see `score_estimate`).
+    estimates: int64[cells] for each candidate, in units of 2^-16 rows (see `score_estimate`); kept as copies nobody can write to.
     weights: positive integers. scale: of the Gumbel noise, in weighted rows.
     """
 
@@ -64,17 +69,19 @@ class SelectionQuestion:
     scale: float
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "candidates", tuple(map(tuple, self.candidates)))
+        object.__setattr__(self, "estimates", tuple(map(_unchangeable, self.estimates)))
+        object.__setattr__(self, "weights", tuple(self.weights))
+        object.__setattr__(self, "scale", exact_float(self.scale))
         if not self.candidates:
             raise SpecError("a selection needs at least one candidate, got none")
         if not len(self.candidates) == len(self.estimates) == len(self.weights):
             raise SpecError("a selection needs one estimate and one weight a candidate")
         check_scale(self.scale, "the scale of a selection")
         for clique, estimate, weight in zip(self.candidates, self.estimates, self.weights, strict=True):
-            if estimate.dtype != np.int64 or estimate.ndim != 1:
-                raise SpecError(f"the estimate of {list(clique)} must be int64[cells], got {estimate.dtype}{list(estimate.shape)}")
-            if isinstance(weight, bool) or not 1 <= weight <= 32:
-                raise SpecError(f"the weight of {list(clique)} must be a whole number from 1 to 32, got {weight}")
-            if sum(map(abs, estimate.tolist())) > ROWS_LIMIT << SCORE_BITS:
+            if type(weight) is not int or not 1 <= weight <= LARGEST_WEIGHT:
+                raise SpecError(f"the weight of {list(clique)} must be a whole number from 1 to {LARGEST_WEIGHT}, got {weight!r}")
+            if absolute_sum(estimate) > ROWS_LIMIT << SCORE_BITS:
                 raise SpecError(f"the estimate of {list(clique)} holds more than 2^40 rows")
 
     def sensitivity(self, unit: PrivacyUnit) -> int:
@@ -119,10 +126,21 @@ def sigma_for(rho: Rho, unit: PrivacyUnit, questions: int = 1) -> float:
     return sigma
 
 
+def absolute_sum(values: NDArray[np.int64]) -> int:
+    """The sum of |values|, exact whatever they are: an int64 sum would wrap around, and |-2^63| is no int64."""
+    sizes = np.abs(values).view(np.uint64)
+    return (int((sizes >> np.uint64(32)).sum()) << 32) + int((sizes & np.uint64(0xFFFFFFFF)).sum())
+
+
+def exact_float(scale: float) -> float:
+    """A float without the methods of a subclass (numpy.float64 is one): the cost is computed from the very number that scales the noise."""
+    return float(scale) if isinstance(scale, float) else scale
+
+
 def check_scale(scale: float, what: str) -> None:
     """Refuses a noise scale that is not a sensible number of rows. Raises SpecError."""
     least, most = SIGMA_LIMITS
-    if not isinstance(scale, float) or not least <= scale <= most:
+    if type(scale) is not float or not least <= scale <= most:
         raise SpecError(
             f"{what} must be a float from {least:g} to {most:g} rows, got {scale!r}: "
             "less is no protection, more is no answer; change budget.epsilon"
@@ -132,3 +150,12 @@ def check_scale(scale: float, what: str) -> None:
 def total_cost(questions: Sequence[Question], unit: PrivacyUnit) -> Rho:
     """The exact sum of the questions' costs."""
     return reduce(add, (question.cost(unit) for question in questions), NOTHING)
+
+
+def _unchangeable(estimate: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same values over bytes: neither a later write nor a subclass's arithmetic can reach what is compared with exact counts."""
+    if type(estimate) is np.ndarray and type(estimate.base) is bytes and estimate.dtype == np.int64 and estimate.ndim == 1:
+        return estimate
+    if not isinstance(estimate, np.ndarray) or estimate.dtype != np.int64 or estimate.ndim != 1:
+        raise SpecError(f"an estimate must be int64[cells], got {getattr(estimate, 'dtype', type(estimate).__name__)}")
+    return np.frombuffer(estimate.tobytes(), dtype=np.int64)

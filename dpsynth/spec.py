@@ -202,8 +202,8 @@ def _check_type(what: str, value: object, words: str) -> None:
     article = "" if words == "true or false" else "a " if words != "text" else ""
     if not isinstance(value, types[words]) or (isinstance(value, bool) and words != "true or false"):
         raise SpecError(f"{what} must be {article}{words}, got {value!r}")
-    if isinstance(value, Decimal) and not value.is_finite():
-        raise SpecError(f"{what} must be a finite number, got {value}")
+    if isinstance(value, Decimal) and (not value.is_finite() or abs(value.adjusted()) > 400 or len(value.as_tuple().digits) > 100):
+        raise SpecError(f"{what} must be a finite number of at most 100 digits, got {value:.6g}")
 
 
 def _refuse_unknown(noun: str, where: str, given: Mapping[str, Any], allowed: list[str]) -> None:

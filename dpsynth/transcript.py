@@ -40,12 +40,17 @@ class Event:
 class Measurement:
     """A noisy marginal: the exact counts plus noise of standard deviation `sigma` rows, independent in each cell.
 
-    values: int64[cells] in rows, in C order of the clique.
+    values: int64[cells] in rows, in C order of the clique; not writable, so that a record stays what was released.
     """
 
     clique: Clique
     values: NDArray[np.int64]
     sigma: float
+
+    def __post_init__(self) -> None:
+        values = self.values.view()
+        values.setflags(write=False)
+        object.__setattr__(self, "values", values)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,15 +8,16 @@ Source: Canonne, Kamath, Steinke, arXiv:2004.00010, Proposition 12 with Corollar
 """
 
 import math
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, DivisionByZero, InvalidOperation
 from fractions import Fraction
 
 from dpsynth.errors import SpecError
-from dpsynth.privacy import Guarantee, Rho
+from dpsynth.privacy import Guarantee, Rho, plain
 
-_CONTEXT = Context(prec=80, Emin=-(10**9), Emax=10**9)
+_CONTEXT = Context(prec=80, Emin=-(10**9), Emax=10**9, traps=[DivisionByZero, InvalidOperation])
 _SLACK = Decimal("1e-60")
-"""80 digits leave an error below 1e-70 in every exponent used here; one part in 1e60 on top makes the rounding outward."""
+"""80 digits leave an error below 1e-70 in every exponent used here; one part in 1e60 on top makes the rounding outward.
+A bound beyond 10^(10^9) is infinite and admits nothing."""
 
 _ALPHA_GRID = 1 << 30
 _LARGEST_ALPHA = 1e6
@@ -59,9 +60,9 @@ def guarantee_for(epsilon: Fraction, delta: Fraction) -> Guarantee:
     Raises SpecError where epsilon is not from 2^-20 to 1000 or delta not strictly between 0 and 1.
     """
     if not Fraction(1, 1 << 20) <= epsilon <= 1000:
-        raise SpecError(f"epsilon must be from 0.000001 to 1000, got {float(epsilon):g}: change budget.epsilon")
+        raise SpecError(f"epsilon must be from 0.000001 to 1000, got {plain(epsilon)}: change budget.epsilon")
     if not Fraction(1, 10**300) <= delta < 1:
-        raise SpecError(f"delta must be from 1e-300 to below 1, got {float(delta):g}: change budget.delta")
+        raise SpecError(f"delta must be from 1e-300 to below 1, got {plain(delta)}: change budget.delta")
     low, high = Fraction(0), Fraction(math.ceil(epsilon))
     for _ in range(140):
         middle = (low + high) / 2
@@ -69,12 +70,17 @@ def guarantee_for(epsilon: Fraction, delta: Fraction) -> Guarantee:
     rho = Rho.down(low)
     alpha = admits(rho.value, epsilon, delta)
     if alpha is None or rho.value == 0:
-        raise SpecError(f"epsilon {float(epsilon):g} at delta {float(delta):g} allows no zCDP budget: raise either")
+        raise SpecError(f"epsilon {plain(epsilon)} at delta {plain(delta)} allows no zCDP budget: raise either")
     return Guarantee(epsilon, delta, rho, alpha)
 
 
 def epsilon_of(rho: Fraction, delta: Fraction) -> Fraction:
-    """The least epsilon, rounded up to a multiple of 10^-6, for which rho-zCDP is (epsilon, delta)-differential privacy."""
+    """The least epsilon, rounded up to a multiple of 10^-6, for which rho-zCDP is (epsilon, delta)-differential privacy.
+
+    Raises ValueError where delta is not above 0: no epsilon is large enough then.
+    """
+    if delta <= 0:
+        raise ValueError(f"delta must be above 0, got {delta}")
     low, high = 0, 10**6
     while admits(rho, Fraction(high, 10**6), delta) is None:
         high *= 2

@@ -6,16 +6,26 @@ Rules, each enforced here:
  2. A refused question draws nothing, spends nothing and does not poison a later, smaller one.
  3. What a mechanism charges is the cost the question announced; any difference withholds the answer.
  4. Only answers leave. After `close`, the rows are gone and every question is refused.
+ 5. What is costed is what is answered: a question is of one of the known types, and the curator answers its own copy of it.
+ 6. There is one account: a curator answers one question at a time, cannot be copied, and refuses in a forked process.
 """
 
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dpsynth.core import mechanisms
 from dpsynth.core.engine import Engine
-from dpsynth.domain import Domain
+from dpsynth.domain import Clique, Domain
 from dpsynth.errors import BudgetRefused, ProtocolError, SpecError
 from dpsynth.privacy import NOTHING, PrivacyUnit, Rho
-from dpsynth.questions import ROWS_LIMIT, MarginalQuestion, Question
+from dpsynth.questions import ROWS_LIMIT, MarginalQuestion, Question, SelectionQuestion, absolute_sum
 from dpsynth.transcript import Answer, Event, Exchange, Transcript
 
 
@@ -28,6 +38,7 @@ class Curator:
         self._exchanges: list[Exchange] = []
         self._charged: list[Event] = []
         self._spent = NOTHING
+        self._lock, self._process = threading.Lock(), os.getpid()
 
     @property
     def domain(self) -> Domain:
@@ -53,6 +64,17 @@ class Curator:
 
     def ask(self, question: Question) -> Answer:
         """The noisy answer. Raises BudgetRefused where it costs more than remains, SpecError for cliques outside the domain."""
+        if os.getpid() != self._process:
+            raise ProtocolError("a forked process holds a copy of the budget, not the budget: ask in the process that opened the data")
+        if type(question) not in (MarginalQuestion, SelectionQuestion):
+            raise ProtocolError(f"a curator answers MarginalQuestion and SelectionQuestion, got {type(question).__name__}")
+        with self._lock:
+            return self._answer(replace(question))
+
+    def __reduce__(self) -> NoReturn:
+        raise ProtocolError("a curator cannot be copied or pickled: a copy could spend the same budget again")
+
+    def _answer(self, question: Question) -> Answer:
         engine = self._open_engine()
         cost = question.cost(self._unit)
         if cost > self.remaining():
@@ -70,20 +92,27 @@ class Curator:
     def _measure(self, engine: Engine, question: MarginalQuestion) -> Answer:
         cliques = [self._known(clique) for clique in question.cliques]
         digest = question.digest()
-        tables = zip(engine.counts(cliques), cliques, question.sigmas, strict=True)
+        tables = zip(self._counts(engine, cliques), cliques, question.sigmas, strict=True)
         return Answer(
             tuple(mechanisms.measure(counts, clique, self._unit, sigma, digest, self._charge) for counts, clique, sigma in tables)
         )
 
-    def _select(self, engine: Engine, question: mechanisms.SelectionQuestion) -> Answer:
+    def _select(self, engine: Engine, question: SelectionQuestion) -> Answer:
         cliques = [self._known(clique) for clique in question.candidates]
         for clique, estimate in zip(cliques, question.estimates, strict=True):
             if len(estimate) != self._domain.cells(clique):
                 raise SpecError(f"the estimate of {list(clique)} must have {self._domain.cells(clique)} cells, got {len(estimate)}")
-        counts = engine.counts(cliques)
-        if any(int(table.sum()) >= ROWS_LIMIT for table in counts):
+        counts = self._counts(engine, cliques)
+        if any(absolute_sum(table) >= ROWS_LIMIT for table in counts):
             raise OverflowError("a table of 2^40 rows or more is beyond what scores can hold exactly")
         return Answer(selected=mechanisms.select(counts, question, self._unit, self._charge))
+
+    def _counts(self, engine: Engine, cliques: list[Clique]) -> Sequence[NDArray[np.int64]]:
+        """Exact tables, each of the size that the domain says: a wrong one would be noticed too late, after a draw."""
+        tables = engine.counts(cliques)
+        if [(table.dtype, table.shape) for table in tables] != [(np.int64, (self._domain.cells(clique),)) for clique in cliques]:
+            raise ProtocolError("the engine's tables are not int64[cells] of the cliques that were asked for: nothing was drawn")
+        return tables
 
     def _charge(self, event: Event) -> None:
         if self._spent + event.rho > self._cap:

@@ -3,7 +3,8 @@
 Order of a release, each step under an exclusive lock and flushed (file and folder) before the next begins:
  1. PREPARE charges the whole cap. Only then may the data be opened. A crash from here on counts as spent.
  2. MEASURED once the answers are safely on disk. 3. RELEASED once the bundle is. ABORTED where a run gave up.
-A refusal changes nothing. Line by line, the rules of the chain are in `ledger_chain`.
+A refusal changes nothing. What cannot be written charges nothing that could be spent: PREPARE then fails and the data stays closed.
+Line by line, the rules of the chain are in `ledger_chain`.
 """
 
 import fcntl
@@ -15,18 +16,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from dpsynth.core.accountant import admits, epsilon_of
-from dpsynth.core.ledger_chain import Account, Entry, Policy, extended, parse, read_account
+from dpsynth.core.ledger_chain import Account, Entry, Policy, extended, parse, policy_from, read_account
 from dpsynth.errors import BudgetRefused, LedgerInvalid, SpecError
 from dpsynth.privacy import PrivacyUnit, Rho, plain
+from dpsynth.version import VERSION
 
 LEDGER_FILE = "ledger.jsonl"
 POLICY_FILE = "policy.toml"
-SOFTWARE = "dpsynth 0.1.0"
+SOFTWARE = f"dpsynth {VERSION}"
 
 
 @dataclass(frozen=True)
@@ -54,15 +57,10 @@ class Ledger:
         policy = Policy(exact_number(epsilon, "epsilon"), exact_number(delta, "delta"), unit, max_rows, tuple(approvers))
         _check_policy(policy)
         ledger = cls(Path(folder))
-        ledger.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(ledger._file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
-        except FileExistsError:
-            raise SpecError(f"{ledger.folder} already holds a ledger: an account is opened once; use another folder") from None
-        os.close(descriptor)
-        with ledger._locked() as account:
-            account = ledger._append(account, "GENESIS", body={"dataset": secrets.token_hex(16)})
-            account = ledger._append(account, "POLICY", body=policy.body())
+        ledger._create()
+        with ledger._locked() as (file, account):
+            account = ledger._append(file, account, "GENESIS", body={"dataset": secrets.token_hex(16)})
+            account = ledger._append(file, account, "POLICY", body=policy.body())
         _write_durably(ledger.folder / POLICY_FILE, _policy_text(account.dataset, policy))
         return ledger
 
@@ -79,13 +77,11 @@ class Ledger:
 
     def read(self) -> Account:
         """What the ledger adds up to. Raises LedgerInvalid where its chain is broken."""
-        with open(self._file, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH)
-            data = file.read()
-        complete, _, torn = data.rpartition(b"\n")
-        account = read_account(complete.split(b"\n") if complete else [])
+        with self._opened(os.O_RDONLY, fcntl.LOCK_SH) as file:
+            *lines, torn = file.read().split(b"\n")
+        account = read_account(lines)
         # A line whose newline was lost in a crash is still a line: what it charges counts.
-        return read_account([*complete.split(b"\n"), torn]) if torn and _follows(torn, account) else account
+        return read_account([*lines, torn]) if torn and _follows(torn, account) else account
 
     def prepare(self, *, release: str, purpose: str, unit: PrivacyUnit, rho: Rho, delta: Fraction, plan: str) -> Entry:
         """Charge the whole cap of a release, durably, before anything private is read.
@@ -93,11 +89,11 @@ class Ledger:
         delta: what this release gives away beyond the conversion of its rho (0 for noise alone).
         Raises BudgetRefused where the account does not allow it; nothing is changed then.
         """
-        with self._locked() as account:
+        with self._locked() as (file, account):
             refuse_unless_admitted(account, unit, rho, delta)
             body = {"purpose": purpose, "plan": plan, "unit": {"id": unit.id, "max_rows": unit.max_rows, "neighbours": unit.neighbours}}
             entry_id = secrets.token_hex(16)
-            account = self._append(account, "PREPARE", entry_id, release, body, rho.value, delta)
+            account = self._append(file, account, "PREPARE", entry_id, release, body, rho.value, delta)
             return account.entries[-1]
 
     def measured(self, entry_id: str, transcript: str, events: int) -> Entry:
@@ -114,42 +110,66 @@ class Ledger:
 
     def note(self, text: str) -> Entry:
         """Something a reader should know."""
-        with self._locked() as account:
-            return self._append(account, "NOTE", body={"text": text}).entries[-1]
+        with self._locked() as (file, account):
+            return self._append(file, account, "NOTE", body={"text": text}).entries[-1]
 
     def _follow(self, kind: str, entry_id: str, body: dict[str, Any]) -> Entry:
-        with self._locked() as account:
+        with self._locked() as (file, account):
             release = next((entry.release for entry in account.of(entry_id)), "")
-            return self._append(account, kind, entry_id, release, body).entries[-1]
+            return self._append(file, account, kind, entry_id, release, body).entries[-1]
 
     @property
     def _file(self) -> Path:
         return self.folder / LEDGER_FILE
 
-    @contextmanager
-    def _locked(self) -> Iterator[Account]:
-        with open(self._file, "r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield self._settled(file.read())
+    def _create(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(self._file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644))
+        except FileExistsError:
+            raise SpecError(f"{self.folder} already holds a ledger: an account is opened once; use another folder") from None
+        except OSError as error:
+            raise SpecError(f"no ledger can be opened in {self.folder} ({error.strerror}): use a folder that you may write to") from None
 
-    def _settled(self, data: bytes) -> Account:
+    @contextmanager
+    def _opened(self, flags: int, lock: int) -> Iterator[BinaryIO]:
+        """The file, unbuffered (nothing is written after an error) and under a lock, which the operating system drops on a crash."""
+        try:
+            descriptor = os.open(self._file, flags)
+        except OSError as error:
+            raise BudgetRefused(f"the ledger in {self.folder} cannot be opened ({error.strerror}): nothing can be charged") from None
+        with os.fdopen(descriptor, "rb" if flags == os.O_RDONLY else "r+b", buffering=0) as file:
+            fcntl.flock(descriptor, lock)
+            if not self._file.exists() or not os.path.samestat(os.fstat(descriptor), self._file.stat()):
+                raise LedgerInvalid(f"the ledger in {self.folder} was replaced while it was opened: find out who edits it, then try again")
+            yield file
+
+    @contextmanager
+    def _locked(self) -> Iterator[tuple[BinaryIO, Account]]:
+        with self._opened(os.O_RDWR | os.O_APPEND, fcntl.LOCK_EX) as file:
+            yield file, self._settled(file)
+
+    def _settled(self, file: BinaryIO) -> Account:
         """The account of the file, after a line torn by a crash was completed (if it is whole) or set aside (if it is not)."""
-        complete, _, torn = data.rpartition(b"\n")
-        account = read_account(complete.split(b"\n") if complete else [])
+        data = file.read()
+        *lines, torn = data.split(b"\n")
+        account = read_account(lines)
         if not torn:
             return account
         if _follows(torn, account):
-            self._write(b"\n")
-            return read_account([*complete.split(b"\n"), torn])
+            longer = read_account([*lines, torn])
+            self._write(file, b"\n")
+            return longer
         aside = self.folder / f"ledger.torn-{len(account.entries)}-{secrets.token_hex(4)}"
-        _write_durably(aside, torn)
-        with open(self._file, "r+b") as file:
+        with _refusing_when_unwritable(self.folder):
+            _write_durably(aside, torn)
             file.truncate(len(data) - len(torn))
             os.fsync(file.fileno())
-        return self._append(account, "NOTE", body={"text": f"a line torn by a crash was set aside in {aside.name}"})
+        return self._append(file, account, "NOTE", body={"text": f"a line torn by a crash was set aside in {aside.name}"})
 
     def _append(
         self,
+        file: BinaryIO,
         account: Account,
         kind: str,
         entry_id: str = "",
@@ -162,18 +182,18 @@ class Ledger:
         seq, prev = len(account.entries), account.head
         entry = Entry(seq, prev, kind, entry_id, release, day, rho, delta, body or {}, SOFTWARE, _actor()).sealed()
         try:
-            longer = extended(account, entry)
+            longer = extended(account, parse(entry.line()[:-1]))  # what could not be read back is never written
         except ValueError as error:
             raise LedgerInvalid(f"the ledger cannot take this entry ({error}): nothing was written") from None
-        self._write(entry.line())
+        self._write(file, entry.line())
         return longer
 
-    def _write(self, line: bytes) -> None:
-        with open(self._file, "ab") as file:
-            file.write(line)
-            file.flush()
+    def _write(self, file: BinaryIO, line: bytes) -> None:
+        with _refusing_when_unwritable(self.folder):
+            while line:
+                line = line[file.write(line) :]
             os.fsync(file.fileno())
-        _sync_folder(self.folder)
+            _sync_folder(self.folder)
 
 
 def refuse_unless_admitted(account: Account, unit: PrivacyUnit, rho: Rho, delta: Fraction) -> None:
@@ -188,6 +208,8 @@ def refuse_unless_admitted(account: Account, unit: PrivacyUnit, rho: Rho, delta:
         raise BudgetRefused(f"this account protects the unit {account.unit_id!r}, the spec says unit.id = {unit.id!r}: set unit.id to the account's")
     if policy.max_rows is not None and unit.max_rows > policy.max_rows:
         raise BudgetRefused(f"the policy allows max_rows of at most {policy.max_rows}, the spec says {unit.max_rows}: lower unit.max_rows")
+    if delta < 0:
+        raise BudgetRefused(f"a release gives away a delta of at least 0, got {plain(delta)}")
     left = policy.delta - account.delta - delta
     if admits(account.rho + rho.value, policy.epsilon, left) is None:
         raise BudgetRefused(
@@ -198,30 +220,44 @@ def refuse_unless_admitted(account: Account, unit: PrivacyUnit, rho: Rho, delta:
 
 
 def cumulative_epsilon(account: Account) -> Fraction:
-    """The epsilon that all releases so far add up to, at the policy's delta; 0 where nothing was released."""
+    """The epsilon that all releases so far add up to, at the policy's delta; 0 where nothing was released.
+
+    Raises LedgerInvalid where the policy's delta is used up, so that no epsilon describes the account.
+    """
     if account.policy is None or account.rho == 0:
         return Fraction(0)
+    if account.delta >= account.policy.delta:
+        raise LedgerInvalid("the releases gave away all of the policy's delta: no epsilon describes them")
     return epsilon_of(account.rho, account.policy.delta - account.delta)
 
 
 def exact_number(value: float | str | Fraction, what: str) -> Fraction:
-    """A declared number as the rational its decimal text stands for. Raises SpecError."""
+    """A declared number as the rational its decimal text stands for. Raises SpecError; 400 digits are enough for any."""
+    if isinstance(value, Fraction):
+        return value
     try:
-        return value if isinstance(value, Fraction) else Fraction(str(value))
-    except (ValueError, ZeroDivisionError):
-        raise SpecError(f"{what} must be a number, got {value!r}") from None
+        number = Decimal(str(value))
+    except (InvalidOperation, ValueError):
+        raise SpecError(f"{what} must be a number, got {str(value)[:40]!r}") from None
+    if not number.is_finite() or abs(number.adjusted()) > 400 or len(number.as_tuple().digits) > 400:
+        raise SpecError(f"{what} must be a finite number of at most 400 digits, got {str(value)[:40]!r}")
+    return Fraction(number)
 
 
 def _check_policy(policy: Policy) -> None:
     if not Fraction(1, 10**6) <= policy.epsilon <= 1000:
-        raise SpecError(f"epsilon of the account must be from 0.000001 to 1000, got {float(policy.epsilon):g}")
+        raise SpecError(f"epsilon of the account must be from 0.000001 to 1000, got {plain(policy.epsilon)}")
     if not Fraction(1, 10**300) <= policy.delta < 1:
-        raise SpecError(f"delta of the account must be from 1e-300 to below 1, got {float(policy.delta):g}")
+        raise SpecError(f"delta of the account must be from 1e-300 to below 1, got {plain(policy.delta)}")
     if policy.max_rows is not None and policy.max_rows < 1:
         raise SpecError(f"max_rows must be at least 1, got {policy.max_rows}")
     for text in (*policy.approvers, policy.unit_id or ""):
         if not text.isprintable():
             raise SpecError("approvers and the unit must be printable text")
+    try:
+        policy_from(policy.body())
+    except ValueError as error:
+        raise SpecError(f"the ledger cannot hold this policy: {error}") from None
 
 
 def _follows(line: bytes, account: Account) -> bool:
@@ -247,6 +283,14 @@ def _policy_text(dataset: str, policy: Policy) -> bytes:
         f"covers = {json.dumps(policy.covers)}",
     ]
     return ("\n".join(lines) + "\n").encode()
+
+
+@contextmanager
+def _refusing_when_unwritable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BudgetRefused(f"the ledger in {folder} cannot be written ({error.strerror}): make room or give access; nothing was opened") from None
 
 
 def _write_durably(path: Path, data: bytes) -> None:

@@ -4,9 +4,9 @@ Rules, each checked by `read_account`:
  1. Every line is one canonical JSON object with exactly the known keys; rationals are `p/q` in lowest terms.
  2. `seq` counts from 0; `prev` is the hash of the line before; `hash` is SHA-256(0x00 || canonical entry without hash).
  3. The first entry is GENESIS, the second POLICY; a later POLICY replaces the policy from there on, and never undoes what was spent.
- 4. PREPARE opens a release under a fresh id and charges its whole cap; only PREPARE charges.
+ 4. PREPARE opens a release under a fresh id and charges its whole cap, a multiple of 2^-60 of at most 2^20; only PREPARE charges.
  5. MEASURED needs a PREPARE, RELEASED a MEASURED, ABORTED an unfinished PREPARE of the same id; each at most once. No refunds.
- 6. All entries of an account protect the same unit.
+ 6. All entries of an account protect the same unit; no later POLICY changes it.
 """
 
 import hashlib
@@ -16,10 +16,11 @@ from typing import Any
 
 from dpsynth import canonical
 from dpsynth.errors import LedgerInvalid, SpecError
-from dpsynth.privacy import PrivacyUnit
+from dpsynth.privacy import PrivacyUnit, Rho
 
 VERSION = 1
 NO_HASH = "0" * 64
+LARGEST_RHO = 1 << 20
 TYPES = ("GENESIS", "POLICY", "PREPARE", "MEASURED", "RELEASED", "ABORTED", "NOTE")
 _KEYS = {"v", "seq", "prev", "type", "id", "release", "day", "track", "rho", "delta", "body", "code", "actor", "hash"}
 _NEXT = {"MEASURED": ("PREPARE",), "RELEASED": ("MEASURED",), "ABORTED": ("PREPARE", "MEASURED")}
@@ -160,6 +161,8 @@ def _apply(state: Account, entry: Entry) -> Account:
         return replace(state, dataset=str(entry.body["dataset"]))
     if entry.type == "POLICY":
         policy = policy_from(entry.body)
+        if policy.unit_id is not None and state.unit_id not in (None, policy.unit_id):
+            raise ValueError("POLICY for another unit than the account's")
         return replace(state, policy=policy, unit_id=state.unit_id if policy.unit_id is None else policy.unit_id)
     if entry.type == "PREPARE":
         return _prepare(state, entry)
@@ -174,8 +177,8 @@ def _prepare(state: Account, entry: Entry) -> Account:
     unit = PrivacyUnit(**entry.body["unit"])
     if not entry.id or entry.id in state.status:
         raise ValueError("PREPARE under an id that is already used")
-    if entry.rho <= 0:
-        raise ValueError("PREPARE that charges nothing")
+    if not 0 < Rho(entry.rho).value <= LARGEST_RHO or not 0 <= entry.delta < 1:
+        raise ValueError("PREPARE that charges nothing, or more than there is")
     if state.unit_id is not None and unit.id != state.unit_id:
         raise ValueError("PREPARE for another unit than the account's")
     marked = _mark(state, entry)

@@ -3,7 +3,7 @@
 `charge` refuses (raises) when the event does not fit the budget; then nothing is drawn.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -32,7 +32,7 @@ def measure(
     return Measurement(clique, noise.discrete_gaussian(counts, sigma), sigma)
 
 
-def select(counts: list[NDArray[np.int64]], question: SelectionQuestion, unit: PrivacyUnit, charge: Charge) -> int:
+def select(counts: Sequence[NDArray[np.int64]], question: SelectionQuestion, unit: PrivacyUnit, charge: Charge) -> int:
     """The place of the candidate with the largest noisy score; the score of candidate c is weight_c * |counts_c - estimate_c|_1.
 
     counts: int64[cells] for each candidate, exact, in rows. Scores are integers in units of 2^-16 rows; one unit moves each by at most

@@ -28,7 +28,9 @@ class Conditional:
 class FitReport:
     """How a fit ended; everything in it is computed from released values.
 
-    gap: duality gap relative to the expected noise loss (0 where the fit is in closed form), at most `tolerance` when converged.
+    converged: whether the estimator's own stopping rule was met. certified: whether `gap` was measured, so that `converged` is a proof.
+    gap: duality gap relative to the expected noise loss (0 where the fit is in closed form, and where nothing measures it, which is
+    when `certified` is false), at most `tolerance` when converged and certified.
     cells: cells of the model's tables.
     """
 
@@ -38,6 +40,7 @@ class FitReport:
     gap: float
     tolerance: float
     cells: int
+    certified: bool = True
 
 
 class Model(Protocol):

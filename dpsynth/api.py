@@ -1,0 +1,253 @@
+"""The Python interface: plan, run, resume, rehearse, sample. The only place, beside the command line, where the rooms meet."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dpsynth import canonical, pipeline
+from dpsynth.core.accountant import epsilon_of
+from dpsynth.core.ledger import Ledger, cumulative_epsilon, refuse_unless_admitted
+from dpsynth.core.ledger_chain import Account
+from dpsynth.engines.madeup import made_up_engine
+from dpsynth.engines.reader import open_engine
+from dpsynth.engines.source import Source
+from dpsynth.errors import BudgetRefused, LedgerInvalid, SourceError, SpecError
+from dpsynth.inference.model import Model
+from dpsynth.pipeline import Approved, Progress, silent
+from dpsynth.privacy import Guarantee, Rho
+from dpsynth.release.bundle import Bundle, read_bundle, read_records, records_file, write_bundle
+from dpsynth.release.certificate import LedgerReference, schema_of
+from dpsynth.release.partial import Partial
+from dpsynth.reports.html import render
+from dpsynth.reports.ledger_table import LedgerRow, LedgerTable
+from dpsynth.reports.plan_table import PlanTable, Standing
+from dpsynth.sampling.records import sample_records
+from dpsynth.schema import Schema
+from dpsynth.spec import Spec
+from dpsynth.transcript import Transcript
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REHEARSAL_ROWS = 1000
+
+
+@dataclass(frozen=True)
+class Release:
+    """A bundle on disk: its records, its guarantee, and any number of further records, which are free."""
+
+    folder: Path
+    facts: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "Release":
+        """The release in a bundle's folder. Raises SpecError where it is none or was changed."""
+        bundle = read_bundle(Path(folder))
+        return cls(bundle.folder, bundle.facts)
+
+    @cached_property
+    def data(self) -> "pd.DataFrame":
+        """The synthetic records."""
+        return read_records(self.folder / records_file(self.facts["synthesis"]["format"]))
+
+    @cached_property
+    def model(self) -> Model:
+        """The fitted model: any marginal, in expected rows."""
+        return Bundle(self.folder, self.facts).model()
+
+    @cached_property
+    def schema(self) -> Schema:
+        """The public facts about the table."""
+        return schema_of(self.facts)
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """What is claimed."""
+        numbers = {key: canonical.rational(self.facts["guarantee"][key]) for key in ("epsilon", "delta", "rho", "alpha")}
+        return Guarantee(numbers["epsilon"], numbers["delta"], Rho(numbers["rho"]), numbers["alpha"])
+
+    @property
+    def report(self) -> Path:
+        """The report, to open in a browser."""
+        return self.folder / "report.html"
+
+    def sample(self, rows: int, *, seed: int = 0, where: Mapping[str, object] | None = None) -> "pd.DataFrame":
+        """Fresh records from the model: post-processing, free. `where` fixes columns to values the schema lists."""
+        return sample_records(self.model, self.schema, rows, seed, where or {})
+
+
+def plan(spec: Spec, *, rows_about: int | None = None) -> PlanTable:
+    """What a run would ask, with which noise, at which cost, and what would remain; reads no data.
+
+    rows_about: a public guess of the number of rows, needed for relative errors.
+    """
+    guarantee, questions = pipeline.planned(spec)
+    return PlanTable(spec.name, spec.unit, guarantee, questions, _standing(spec, guarantee), rows_about)
+
+
+def _standing(spec: Spec, guarantee: Guarantee) -> Standing:
+    try:
+        account = Ledger.open(spec.ledger).read()
+        refuse_unless_admitted(account, spec.unit, guarantee.rho, Fraction(0))
+    except BudgetRefused as error:
+        return Standing(refused=str(error))
+    policy = account.policy
+    if policy is None:
+        return Standing(refused="the ledger states no policy")
+    after = epsilon_of(account.rho + guarantee.rho.value, policy.delta - account.delta)
+    return Standing(cumulative_epsilon(account), policy.epsilon, after)
+
+
+def run(
+    spec: Spec,
+    *,
+    out: str | Path,
+    data: object = None,
+    rehearse: bool = False,
+    strict: bool = False,
+    progress: Progress = silent,
+) -> Release:
+    """Spend the budget and write the bundle.
+
+    data: a pandas or Arrow table to read instead of the spec's source. rehearse: the same way on made-up rows, charging nothing.
+    strict: refuse facts without a public source.
+    Raises SpecError (nothing was charged), SourceError, BudgetRefused.
+    """
+    if strict:
+        spec.refuse_undeclared()
+    pipeline.planned(spec)
+    partial = Partial(pipeline.bundle_path(out))
+    if rehearse:
+        return _rehearse(spec, partial, progress)
+    source = pipeline.checked_source(spec, data)
+    partial.begin(spec.facts())
+    try:
+        approved = pipeline.prepare(spec)
+    except BaseException:
+        partial.end()
+        raise
+    return _measured_run(approved, source, partial, progress)
+
+
+def _measured_run(approved: Approved, source: Source, partial: Partial, progress: Progress) -> Release:
+    spec = approved.spec
+    if approved.prepare is None:
+        raise SpecError("a run without a ledger entry is a rehearsal: use rehearse=True")
+    partial.charged({"id": approved.prepare.id})
+    progress(f"charged: {approved.guarantee.sentence()} is in the ledger (entry {approved.prepare.seq})")
+    try:
+        transcript = pipeline.measure(approved, lambda: open_engine(source, spec.schema, spec.unit))
+    except BaseException:
+        partial.end()
+        raise
+    partial.answered(transcript)
+    progress(f"measured: {len(transcript.events)} noisy answers; the private rows are closed")
+    return _finish(approved, transcript, partial, progress)
+
+
+def _finish(approved: Approved, transcript: Transcript, partial: Partial, progress: Progress) -> Release:
+    """From answers that are safely on disk to the bundle; touches no rows."""
+    spec = approved.spec
+    reference = pipeline.record_measured(approved, transcript)
+    model = pipeline.fit(spec, pipeline.replayed(spec, approved.guarantee, transcript))
+    progress(f"fitted: {model.report.estimator}, {model.report.cells} cells, converged: {model.report.converged}")
+    records = pipeline.records(spec, model)
+    certificate = pipeline.certificate(approved, transcript, model, reference)
+    digest = write_bundle(partial.out, certificate, model, records, render)
+    _record_released(approved, reference, digest)
+    partial.end()
+    progress(f"released: {len(records)} records in {partial.out}")
+    return Release.open(partial.out)
+
+
+def _record_released(approved: Approved, reference: LedgerReference | None, digest: str) -> None:
+    if approved.ledger is not None and reference is not None:
+        approved.ledger.released(reference.entry, digest)
+
+
+def _rehearse(spec: Spec, partial: Partial, progress: Progress) -> Release:
+    try:
+        pipeline.checked_source(spec, None)
+    except SourceError as error:
+        progress(f"rehearsal: the source was not checked ({error})")
+    if refused := plan(spec).standing.refused:
+        progress(f"rehearsal: the real run would be refused ({refused})")
+    partial.begin(spec.facts())
+    try:
+        approved = pipeline.rehearsal(spec)
+        rows = REHEARSAL_ROWS if spec.rows is None else spec.rows
+        transcript = pipeline.measure(approved, lambda: made_up_engine(spec.schema, rows))
+        progress(f"rehearsal: {len(transcript.events)} answers about {rows} made-up rows; nothing was charged")
+        return _finish(approved, transcript, partial, progress)
+    finally:
+        partial.end()
+
+
+def resume(out: str | Path, *, progress: Progress = silent) -> Release:
+    """Finish a run whose answers were already paid for; spends nothing and reads no rows.
+
+    Raises SpecError where there is nothing to finish, BudgetRefused where the answers were not complete (what was charged stays spent).
+    """
+    partial = Partial(pipeline.bundle_path(out))
+    if not partial.exists():
+        raise SpecError(f"there is no unfinished run beside {out}: nothing to resume")
+    spec, entry = Spec.from_facts(partial.spec()), partial.entry()
+    if entry is None:
+        raise SpecError(f"the run stopped around its charge, before any answer: look at `dpsynth ledger show {spec.ledger}`, remove {partial.folder}, start anew")
+    ledger = Ledger.open(spec.ledger)
+    prepare_entry = pipeline.resume_point(ledger, entry["id"])
+    approved = Approved(spec, pipeline.planned(spec)[0], ledger, prepare_entry)
+    transcript = partial.transcript()
+    if transcript is None:
+        ledger.aborted(prepare_entry.id, "the run stopped before its answers were complete")
+        partial.end()
+        raise BudgetRefused("the run stopped before its answers were complete: what it charged stays spent; start a new run")
+    if partial.out.exists():
+        return _already_written(approved, transcript, partial)
+    return _finish(approved, transcript, partial, progress)
+
+
+def _already_written(approved: Approved, transcript: Transcript, partial: Partial) -> Release:
+    """The bundle is whole but the run stopped before its last entry."""
+    release = Release.open(partial.out)
+    reference = pipeline.record_measured(approved, transcript)
+    if reference is None or release.facts["ledger"] != reference.facts():
+        raise SpecError(f"{partial.out} is another release: move it away and resume again")
+    status = approved.ledger.read().status[reference.entry] if approved.ledger else ""
+    if status == "MEASURED":
+        _record_released(approved, reference, release.facts["digest"])
+    partial.end()
+    return release
+
+
+def rerender(folder: str | Path) -> Path:
+    """Write report.html anew from the rest of the bundle."""
+    bundle = read_bundle(Path(folder))
+    path = bundle.folder / "report.html"
+    path.write_text(render(bundle), encoding="utf-8")
+    return path
+
+
+def ledger_view(folder: str | Path) -> LedgerTable:
+    """An account for reading. Raises BudgetRefused where there is none, LedgerInvalid where its chain is broken."""
+    account = Ledger.open(folder).read()
+    policy = account.policy
+    if policy is None:
+        raise LedgerInvalid(f"the ledger {folder} states no policy: restore it from a copy")
+    unit = {None: "fixed by the first release", "": "one row, taken to be one person"}.get(account.unit_id, f"column {account.unit_id!r}")
+    return LedgerTable(account.dataset, unit, policy.epsilon, policy.delta, policy.approvers, account.head, _ledger_rows(account))
+
+
+def _ledger_rows(account: Account) -> tuple[LedgerRow, ...]:
+    rows, rho, delta = [], Fraction(0), Fraction(0)
+    total = account.policy.delta if account.policy else Fraction(0)
+    for entry in account.entries:
+        if entry.type == "PREPARE":
+            rho, delta = rho + entry.rho, delta + entry.delta
+            so_far = epsilon_of(rho, total - delta)
+            status = account.status[entry.id]
+            rows.append(LedgerRow(entry.seq, entry.day, entry.release, entry.actor, entry.body["purpose"], entry.rho, so_far, status))
+    return tuple(rows)

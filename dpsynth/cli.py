@@ -1,0 +1,217 @@
+"""The command line: a thin skin over the Python interface. Imports happen inside the commands, so that help and version answer at once.
+
+Exit codes: 0 done; 2 spec, schema or usage; 3 the budget refuses; 4 verification failed; 5 the source cannot be opened.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dpsynth.errors import DpsynthError, SpecError
+from dpsynth.version import VERSION
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+def example(*lines: str) -> str:
+    """The epilog of a command: what to paste."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Turns a refusal into one message on stderr and its exit code."""
+
+    @wraps(command)
+    def run_command(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except DpsynthError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(error.exit_code)
+
+    return run_command
+
+
+def progress(quiet: bool) -> Callable[[str], None]:
+    """Where progress goes: stderr, or nowhere."""
+    return (lambda _: None) if quiet else (lambda line: click.echo(line, err=True))
+
+
+def show(facts: Any, text: str, as_json: bool) -> None:
+    """Prints for a person or for a machine."""
+    click.echo(json.dumps(facts, sort_keys=True, indent=1) if as_json else text)
+
+
+quiet_option = click.option("--quiet", is_flag=True, help="No progress on stderr.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(VERSION, prog_name="dpsynth")
+def main() -> None:
+    """Certified, differentially private synthetic tables.
+
+    A spec file says what is public about a table and how much budget a release may spend; a ledger says how much there is. `run` charges
+    the ledger, measures noisy tables, fits a model, and writes a bundle that anyone can verify without the data.
+    """
+
+
+@main.command(epilog=example("dpsynth demo"))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the bundle; its ledger goes to OUT-ledger.  [default: dpsynth-demo]")
+@quiet_option
+@guarded
+def demo(out: Path | None, quiet: bool) -> None:
+    """The whole way on the packaged public table, with a ledger of its own."""
+    from dpsynth.demo import run_demo
+
+    click.echo(run_demo(out, progress(quiet)))
+
+
+@main.command(epilog=example("dpsynth plan adult.toml --rows-about 30000"))
+@click.argument("spec", type=click.Path(path_type=Path))
+@click.option("--rows-about", type=click.IntRange(1), help="A public guess of the number of rows, for relative errors.")
+@json_option
+@guarded
+def plan(spec: Path, rows_about: int | None, as_json: bool) -> None:
+    """What a run would ask, with which noise, and what the ledger says; reads no data."""
+    from dpsynth import api
+    from dpsynth.spec import Spec
+
+    table = api.plan(Spec.from_file(spec), rows_about=rows_about)
+    show(table.facts(), str(table), as_json)
+
+
+@main.command(
+    epilog=example("dpsynth run adult.toml --rehearse --out out/rehearsal", "dpsynth run adult.toml --out out/adult", "dpsynth run --resume out/adult")
+)
+@click.argument("spec", type=click.Path(path_type=Path), required=False)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the bundle; it must not exist yet.")
+@click.option("--rehearse", is_flag=True, help="The same way on made-up rows: finds mistakes, spends nothing.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Finish a run whose answers were already paid for; spends nothing.")
+@click.option("--strict", is_flag=True, help="Refuse columns whose facts name no public source.")
+@quiet_option
+@json_option
+@guarded
+def run(spec: Path | None, out: Path | None, rehearse: bool, resume: Path | None, strict: bool, quiet: bool, as_json: bool) -> None:
+    """Spend the budget and write the bundle."""
+    if resume is not None:
+        if spec is not None or out is not None or rehearse:
+            raise SpecError("--resume takes the folder alone: the spec and the answers are beside it")
+        from dpsynth import api
+
+        release = api.resume(resume, progress=progress(quiet))
+    else:
+        if spec is None or out is None:
+            raise SpecError("run needs a spec and --out DIR (or --resume DIR)")
+        from dpsynth import api
+        from dpsynth.spec import Spec
+
+        release = api.run(Spec.from_file(spec), out=out, rehearse=rehearse, strict=strict, progress=progress(quiet))
+    facts = {"folder": str(release.folder), "digest": release.facts["digest"], "rehearsal": release.facts["rehearsal"]}
+    claim = "REHEARSAL on made-up rows: no guarantee, nothing was charged" if release.facts["rehearsal"] else release.guarantee.sentence()
+    show(facts, f"{claim}\nreport: {release.report}", as_json)
+
+
+@main.command(epilog=example("dpsynth verify out/adult --ledger budgets/adult"))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--ledger", type=click.Path(path_type=Path), metavar="FOLDER", help="Check that the ledger holds this release.")
+@json_option
+def verify(folder: Path, ledger: Path | None, as_json: bool) -> None:
+    """Recompute the guarantee from the bundle, offline, without private data. Exit code 4 where it does not hold."""
+    from dpsynth.verify.verify import verify as check
+
+    verdict = check(folder, ledger)
+    word = "VERIFIED" if verdict.ok else "NOT VERIFIED"
+    show({"ok": verdict.ok, "lines": verdict.lines}, f"{verdict}\n{word}", as_json)
+    sys.exit(0 if verdict.ok else 4)
+
+
+@main.command(epilog=example("dpsynth sample out/adult --rows 1000 --out women.csv --where sex=Female"))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--rows", type=click.IntRange(0), required=True, help="How many records.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="A .csv or .parquet file that does not exist yet.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Public seed of the sampling.")
+@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only records with this value; may be repeated.")
+@guarded
+def sample(folder: Path, rows: int, out: Path, seed: int, where: tuple[str, ...]) -> None:
+    """Further records from a bundle's model: post-processing, free."""
+    from dpsynth.api import Release
+    from dpsynth.release.bundle import write_records
+
+    if out.suffix not in (".csv", ".parquet") or out.exists():
+        raise SpecError(f"--out must be a new .csv or .parquet file, got {out}")
+    release = Release.open(folder)
+    records = release.sample(rows, seed=seed, where=_conditions(where))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_records(out, records)
+    click.echo(f"{len(records)} records in {out}")
+
+
+def _conditions(where: tuple[str, ...]) -> dict[str, object]:
+    conditions: dict[str, object] = {}
+    for text in where:
+        column, equals, value = text.rpartition("=") if text.count("=") == 1 else text.partition("=")
+        if not equals or column in conditions:
+            raise SpecError(f"--where takes COLUMN=VALUE, each column once, got {text!r}")
+        conditions[column] = value
+    return conditions
+
+
+@main.command(epilog=example("dpsynth report out/adult"))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@guarded
+def report(folder: Path) -> None:
+    """Render report.html anew from the rest of the bundle."""
+    from dpsynth.api import rerender
+
+    click.echo(f"report: {rerender(folder)}")
+
+
+@main.group()
+def ledger() -> None:
+    """The account of a protected dataset: open it, read it, check it."""
+
+
+@ledger.command("init", epilog=example("dpsynth ledger init budgets/adult --epsilon 4 --delta 1e-8 --approver 'Data protection officer'"))
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--epsilon", required=True, help="Total that all releases together may claim.")
+@click.option("--delta", required=True, help="Total delta; well below 1 / people.")
+@click.option("--unit", metavar="COLUMN", help='Column that names a person; "" where each row is one.  [default: the first release fixes it]')
+@click.option("--max-rows", type=click.IntRange(1), metavar="K", help="Most rows of one unit that a release may use.  [default: any]")
+@click.option("--approver", "approvers", multiple=True, metavar="NAME", help="Who approved the total; may be repeated.")
+@guarded
+def ledger_init(folder: Path, epsilon: str, delta: str, unit: str | None, max_rows: int | None, approvers: tuple[str, ...]) -> None:
+    """Open an account, once, on purpose: writes policy.toml and the first entries."""
+    from dpsynth.core.ledger import Ledger
+
+    opened = Ledger.init(folder, epsilon=epsilon, delta=delta, unit=unit, max_rows=max_rows, approvers=approvers)
+    click.echo(f"opened {opened.folder}: epsilon {epsilon} at delta {delta} for all releases together")
+
+
+@ledger.command("show", epilog=example("dpsynth ledger show budgets/adult"))
+@click.argument("folder", type=click.Path(path_type=Path))
+@json_option
+@guarded
+def ledger_show(folder: Path, as_json: bool) -> None:
+    """What was spent, for what, and what is left."""
+    from dpsynth.api import ledger_view
+
+    view = ledger_view(folder)
+    show(view.facts(), str(view), as_json)
+
+
+@ledger.command("verify", epilog=example("dpsynth ledger verify budgets/adult"))
+@click.argument("folder", type=click.Path(path_type=Path))
+@guarded
+def ledger_verify(folder: Path) -> None:
+    """Check the chain of entries and that the policy was never exceeded. Exit code 4 where it does not hold."""
+    from dpsynth.verify.verify import verify_ledger
+
+    verdict = verify_ledger(folder)
+    click.echo(f"{verdict}\n{'VERIFIED' if verdict.ok else 'NOT VERIFIED'}")
+    sys.exit(0 if verdict.ok else 4)

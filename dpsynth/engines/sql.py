@@ -1,0 +1,93 @@
+"""Cell rules as SQL for DuckDB: for every text, the cell that `dpsynth.cells` gives it.
+
+Done in two steps, each over a column of the step before, so that nothing is computed twice:
+
+    text --value_sql--> value (VARCHAR without blanks, or DOUBLE; NULL: missing or unreadable) --cell_sql--> cell
+
+Everything that comes from a spec is quoted here, and only here.
+"""
+
+from dpsynth.cells import BLANKS, NUMBER_PATTERN, CellRule, IntegerRule, LabelRule, NumberRule, ascii_lower
+
+_UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_BIGINT = 1 << 62
+
+
+def literal(text: str) -> str:
+    """A VARCHAR literal; the only special character between single quotes is the quote itself."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def double(value: float) -> str:
+    """A DOUBLE literal of exactly this finite value: the shortest text that reads back as it, never a DECIMAL."""
+    return f"{literal(repr(float(value)))}::DOUBLE"
+
+
+def trimmed_sql(text: str) -> str:
+    """`cells.trimmed` of a VARCHAR expression."""
+    return f"nullif(trim({text}, {literal(BLANKS)}), '')"
+
+
+def parsed_sql(text: str) -> str:
+    """`cells.parsed`: the pattern decides what is a number; the cast then meets nothing but numbers."""
+    trimmed = f"trim({text}, {literal(BLANKS)})"
+    return f"CASE WHEN regexp_full_match({trimmed}, {literal(NUMBER_PATTERN)}) THEN TRY_CAST({trimmed} AS DOUBLE) END"
+
+
+def value_sql(rule: CellRule, text: str) -> str:
+    """What the rule makes of a text before it looks for the cell."""
+    match rule:
+        case LabelRule():
+            value = trimmed_sql(text)
+            return f"translate({value}, '{_UPPER}', '{ascii_lower(_UPPER)}')" if rule.fold_case else value
+        case IntegerRule() | NumberRule():
+            return parsed_sql(text)
+
+
+def cell_sql(rule: CellRule, value: str) -> str:
+    """The cell of a value; `value` must be a column name or as cheap, for it is repeated."""
+    match rule:
+        case LabelRule():
+            return _label_sql(rule, value)
+        case IntegerRule():
+            return _integer_sql(rule, value)
+        case NumberRule():
+            return _number_sql(rule, value)
+
+
+def _label_sql(rule: LabelRule, value: str) -> str:
+    """An ENUM is DuckDB's hash table from texts to positions, so the cost does not grow with the labels."""
+    cells = {text: cell for text, cell in rule.cells if _is_unicode(text)}
+    position = f"enum_code(TRY_CAST({value} AS ENUM({', '.join(map(literal, cells))})))"
+    if list(cells.values()) != list(range(len(cells))):
+        position = f"{list(cells.values())}[1 + CAST({position} AS BIGINT)]"
+    return f"CASE WHEN {value} IS NULL THEN {rule.missing} ELSE coalesce({position}, {rule.outside}) END"
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can occur in data at all: half surrogates cannot be written as UTF-8."""
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _integer_sql(rule: IntegerRule, value: str) -> str:
+    span = rule.most - rule.least + 1
+    whole = "BIGINT" if span * rule.bins < _BIGINT else "HUGEINT"
+    below, above = (0, (span - 1) * rule.bins // span) if rule.outside is None else (rule.outside, rule.outside)
+    return (
+        f"CASE WHEN {value} IS NULL OR (isfinite({value}) AND {value} <> floor({value})) THEN {rule.unreadable}"
+        f" WHEN {value} < {double(rule.least)} THEN {below} WHEN {value} > {double(rule.most)} THEN {above}"
+        f" ELSE (TRY_CAST({value} AS {whole}) - ({rule.least})) * {rule.bins}::{whole} // {span}::{whole} END"
+    )
+
+
+def _number_sql(rule: NumberRule, value: str) -> str:
+    """Binary search: the largest count c of inner edges with edge_c <= v, built from its highest bit down.
+
+    A position past the last edge reads NULL, which compares as "no".
+    """
+    inner = rule.edges[1:-1]
+    edges = "[" + ", ".join(literal(repr(float(edge))) for edge in inner) + "]::DOUBLE[]"
+    steps = [1 << bit for bit in reversed(range(len(inner).bit_length()))]
+    cell = f"list_reduce({steps}, lambda c, s: c + CASE WHEN {value} >= ({edges})[c + s] THEN s ELSE 0 END, 0)" if steps else "0"
+    outside = "" if rule.outside is None else f" WHEN NOT {value} BETWEEN {double(rule.edges[0])} AND {double(rule.edges[-1])} THEN {rule.outside}"
+    return f"CASE WHEN {value} IS NULL THEN {rule.unreadable}{outside} ELSE {cell} END"

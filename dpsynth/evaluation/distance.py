@@ -1,0 +1,118 @@
+"""How far two tables are apart, marginal by marginal: for public data and benchmarks, never part of a release of private data.
+
+Both tables are read row by row, so a distance to a private table would be an answer that nobody paid for.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.domain import Clique, Domain
+from dpsynth.errors import SpecError
+from dpsynth.schema import Schema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CELL_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True)
+class MarginalDistances:
+    """Total variation distance of two tables on each marginal that was compared; `skipped` had more cells than the limit."""
+
+    by_clique: Mapping[Clique, float]
+    skipped: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_clique", MappingProxyType(dict(self.by_clique)))
+
+    @cached_property
+    def mean(self) -> float:
+        """Mean over the compared marginals; NaN where none was compared."""
+        return math.fsum(self.by_clique.values()) / len(self.by_clique) if self.by_clique else math.nan
+
+    @cached_property
+    def maximum(self) -> float:
+        """The largest over the compared marginals; NaN where none was compared."""
+        return max(self.by_clique.values(), default=math.nan)
+
+
+def marginal_distances(
+    first: NDArray[np.integer], second: NDArray[np.integer], domain: Domain, k: int, cell_limit: int = CELL_LIMIT
+) -> MarginalDistances:
+    """The total variation distance on each marginal of k columns: TV = 1/2 sum_cells |count_1 / n_1 - count_2 / n_2|.
+
+    first, second: integer[rows, columns], codes in the order of the domain. Two empty tables have distance 0, an empty and any
+    other 1. Marginals of more than `cell_limit` cells are skipped and counted. Raises SpecError for codes outside the domain.
+    """
+    if not 1 <= k <= len(domain.columns):
+        raise SpecError(f"k must be from 1 to the number of columns, {len(domain.columns)}, got {k}")
+    tables = checked_codes(first, domain), checked_codes(second, domain)
+    by_clique = {clique: _distance(*cells, domain.cells(clique)) for clique, cells in _cells(tables, domain, k, cell_limit)}
+    return MarginalDistances(by_clique, math.comb(len(domain.columns), k) - len(by_clique))
+
+
+def encode(schema: Schema, frame: "pd.DataFrame") -> NDArray[np.int64]:
+    """Codes of a public table, int64[rows, columns] in the order of the schema, by each column's own cell rule.
+
+    Values count as the text they print as; missing ones as no text. Raises SpecError where the table lacks a column.
+    """
+    absent = [column.name for column in schema.columns if column.name not in frame.columns]
+    if absent:
+        raise SpecError(f"the table has no columns {absent}: it has {[str(name) for name in frame.columns]}")
+    codes = np.empty((len(frame), len(schema.columns)), dtype=np.int64)
+    for place, column in enumerate(schema.columns):
+        positions, values = frame[column.name].factorize()
+        cells = [*(column.rule.cell(str(value)) for value in values), column.rule.cell(None)]
+        codes[:, place] = np.array(cells, dtype=np.int64)[positions]  # factorize marks missing values with -1: the last
+    return codes
+
+
+def checked_codes(codes: NDArray[Any], domain: Domain) -> NDArray[np.int64]:
+    """int64[columns, rows], each column contiguous, once every code is known to lie in the domain. Raises SpecError."""
+    if codes.ndim != 2 or codes.shape[1] != len(domain.columns) or codes.dtype.kind not in "iu":
+        raise SpecError(f"codes must be integer[rows, {len(domain.columns)}], got {codes.dtype}{list(codes.shape)}")
+    columns = np.ascontiguousarray(codes.T, dtype=np.int64)
+    for name, size, column in zip(domain.columns, domain.sizes, columns, strict=True):
+        if column.size and not 0 <= column.min() <= column.max() < size:
+            raise SpecError(f"column {name!r} has codes from {column.min()} to {column.max()}: its domain is 0 to {size - 1}")
+    return columns
+
+
+Pair = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""One array for each of the two tables: int64[columns, rows] of codes, or int64[rows] of flat cells in C order of a clique."""
+
+
+def _cells(tables: Pair, domain: Domain, k: int, cell_limit: int) -> Iterator[tuple[Clique, Pair]]:
+    """Every clique of k columns within the limit, with each row's cell in it."""
+    first, second = (np.zeros(table.shape[1], dtype=np.int64) for table in tables)
+    yield from _longer((), (first, second), tables, domain, k, cell_limit)
+
+
+def _longer(prefix: tuple[int, ...], cells: Pair, tables: Pair, domain: Domain, k: int, cell_limit: int) -> Iterator[tuple[Clique, Pair]]:
+    """The cliques of k columns that begin with `prefix`: the rows' cells in it are computed once for all of them."""
+    for place in range(prefix[-1] + 1 if prefix else 0, len(domain.columns)):
+        places = (*prefix, place)
+        clique = tuple(domain.columns[i] for i in places)
+        if domain.cells(clique) > cell_limit:
+            continue
+        first, second = (own * domain.sizes[place] + table[place] for own, table in zip(cells, tables, strict=True))
+        if len(places) == k:
+            yield clique, (first, second)
+        else:
+            yield from _longer(places, (first, second), tables, domain, k, cell_limit)
+
+
+def _distance(first: NDArray[np.int64], second: NDArray[np.int64], cells: int) -> float:
+    """sum_cells |count_1 n_2 - count_2 n_1| / (2 n_1 n_2), exact up to one rounding: equal tables are at 0, not near it."""
+    if not len(first) or not len(second):
+        return float(len(first) != len(second))
+    ours, theirs = np.bincount(first, minlength=cells), np.bincount(second, minlength=cells)
+    return int(np.abs(ours * len(second) - theirs * len(first)).sum()) / (2 * len(first) * len(second))

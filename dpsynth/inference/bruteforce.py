@@ -1,0 +1,148 @@
+"""The objective of `maxent` solved on the full joint distribution of a small domain: the oracle that tests compare with.
+
+The route is another one: orthonormal contrasts instead of residual tables, a dense Hessian, Newton steps, no junction tree.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from dpsynth.domain import Clique, Domain
+from dpsynth.errors import SpecError
+from dpsynth.inference.junction import JunctionTree
+from dpsynth.inference.model import FitReport
+from dpsynth.inference.residuals import Residual, interaction, residuals
+from dpsynth.inference.shrinkage import weights
+from dpsynth.inference.tree_model import TreeModel
+from dpsynth.transcript import Measurement
+
+Matrix = NDArray[np.float64]
+
+JOINT_LIMIT = 100_000
+ENTRY_LIMIT = 50_000_000
+"""Numbers in the dense matrix of features of all cells."""
+
+LEAST_ROWS = 1.0
+
+
+@dataclass(frozen=True)
+class BruteForce:
+    """Estimator "brute-force": for domains of at most 100,000 cells."""
+
+    tolerance: float = 1e-9
+    steps: int = 500
+    name: str = field(default="brute-force", init=False)
+
+    def fit(self, domain: Domain, measurements: Sequence[Measurement]) -> TreeModel:
+        """The fitted model, one node that holds every column. Raises SpecError for a larger domain and for unfit measurements."""
+        cells = domain.cells(domain.columns)
+        if cells > JOINT_LIMIT:
+            raise SpecError(f"brute force takes domains of at most {JOINT_LIMIT} cells, got {cells}: use the maxent estimator")
+        parts = residuals(domain, measurements)
+        measured_total = float(parts[()].values) if parts else 0.0
+        rows = max(measured_total, LEAST_ROWS)
+        known: list[Residual] = []
+        weight = np.zeros(0)
+        joint, gap, steps = np.full(cells, 1 / cells), 0.0, 0
+        with threadpool_limits(1):
+            for order in range(1, max(map(len, parts), default=0) + 1):
+                level = [part for part in parts.values() if len(part.clique) == order]
+                lower = _model(domain, joint, rows, FitReport(self.name, False, 0, 0.0, 0.0, cells))
+                weight = np.concatenate([weight, weights(level, lower)])
+                known += level
+                joint, gap, steps = joint_fit(explicit(domain, known, weight, rows), self.tolerance, self.steps)
+        report = FitReport(self.name, gap <= self.tolerance, steps, gap, self.tolerance, cells)
+        return _model(domain, joint, max(0.0, measured_total), report)
+
+
+@dataclass(frozen=True, eq=False)
+class Explicit:
+    """The dual in orthonormal contrasts.
+
+    basis: float64[cells of the domain, coordinates]. target, penalty, variance: float64[coordinates]: r, w, s^2.
+    """
+
+    basis: Matrix
+    target: Matrix
+    penalty: Matrix
+    variance: Matrix
+    rows: float
+
+    def at(self, theta: Matrix) -> tuple[Matrix, Matrix]:
+        """The joint distribution and the dual's gradient."""
+        joint = softmax(self.basis @ theta)
+        return joint, self.rows * (self.basis.T @ joint) - self.target + self.penalty * theta
+
+    def newton(self, theta: Matrix, joint: Matrix, gradient: Matrix) -> Matrix:
+        """The next theta: the Newton step, halved until the slope along it is less steep than it was."""
+        mean = self.basis.T @ joint
+        covariance = (self.basis * joint[:, None]).T @ self.basis - np.outer(mean, mean)
+        step = -np.linalg.solve(self.rows * covariance + np.diag(self.penalty), gradient)
+        first = abs(float(gradient @ step))
+        for _ in range(60):
+            if abs(float(self.at(theta + step)[1] @ step)) <= 0.9 * first:
+                break
+            step, first = step / 2, first / 2
+        return np.asarray(theta + step)
+
+
+def explicit(domain: Domain, parts: Sequence[Residual], weight: Matrix, rows: float) -> Explicit:
+    """The dual of these residuals with every feature written out."""
+    dofs = [part.dof for part in parts]
+    return Explicit(
+        basis=np.concatenate([features(domain, part.clique) for part in parts], axis=1),
+        target=np.concatenate([contrasts(part.values.shape).T @ part.values.reshape(-1) for part in parts]),
+        penalty=np.repeat(weight, dofs),
+        variance=np.repeat([part.variance for part in parts], dofs),
+        rows=rows,
+    )
+
+
+def joint_fit(dual: Explicit, tolerance: float, steps: int) -> tuple[Matrix, float, int]:
+    """float64[cells of the domain] of probabilities, the relative duality gap and the Newton steps taken."""
+    loss = float(np.sum(dual.variance / (2 * dual.penalty))) or 1.0
+    theta, taken = np.zeros(len(dual.target)), 0
+    while True:
+        joint, gradient = dual.at(theta)
+        gap = float(np.sum(gradient**2 / (2 * dual.penalty))) / loss
+        if gap <= tolerance or taken == steps:
+            return joint, gap, taken
+        theta, taken = dual.newton(theta, joint, gradient), taken + 1
+
+
+def features(domain: Domain, clique: Clique) -> Matrix:
+    """float64[cells of the domain, dof of the clique]: the contrasts of the clique's cell, for every cell of the domain."""
+    factors = [contrasts((size,)) if column in clique else np.ones((size, 1)) for column, size in domain.size.items()]
+    result = reduce(_kron, factors, np.ones((1, 1)))
+    if result.size > ENTRY_LIMIT:
+        raise SpecError(f"brute force would need {result.size} numbers for {list(clique)}: use the maxent estimator")
+    return result
+
+
+def contrasts(shape: tuple[int, ...]) -> Matrix:
+    """float64[cells, dof]: an orthonormal basis of the interaction space."""
+    return reduce(_kron, [_axis_contrasts(size) for size in shape], np.ones((1, 1)))
+
+
+def _kron(a: Matrix, b: Matrix) -> Matrix:
+    return np.asarray(np.kron(a, b), dtype=np.float64)
+
+
+def _axis_contrasts(size: int) -> Matrix:
+    projection = interaction(np.eye(size))[:, : size - 1] if size > 1 else np.zeros((1, 0))
+    return np.linalg.qr(projection)[0] if size > 1 else projection
+
+
+def softmax(scores: Matrix) -> Matrix:
+    """exp(scores), normalised."""
+    powers = np.exp(scores - scores.max())
+    return np.asarray(powers / powers.sum())
+
+
+def _model(domain: Domain, joint: Matrix, rows: float, report: FitReport) -> TreeModel:
+    tree = JunctionTree(domain, (domain.columns,), (-1,), ((),))
+    return TreeModel(tree, (joint.reshape(domain.sizes),), rows, report)

@@ -1,0 +1,34 @@
+"""The estimators a spec can name, and reading back what they made."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.errors import SpecError
+from dpsynth.inference import tree_file
+from dpsynth.inference.maxent import MaxEnt
+from dpsynth.inference.model import Estimator, Model
+from dpsynth.inference.private_pgm import PrivatePgm
+from dpsynth.inference.tree_model import tree_model_from
+
+ESTIMATORS: Mapping[str, Callable[[], Estimator]] = {"maxent": MaxEnt, "private-pgm": PrivatePgm}
+
+_READERS: Mapping[str, Callable[[Mapping[str, NDArray[Any]]], Model]] = {tree_file.FORMAT: tree_model_from}
+
+
+def estimator(name: str) -> Estimator:
+    """The estimator of that name. Raises SpecError where there is none."""
+    if name not in ESTIMATORS:
+        raise SpecError(f"synthesis.estimator must be one of {sorted(ESTIMATORS)}, got {name!r}")
+    return ESTIMATORS[name]()
+
+
+def model_from(arrays: Mapping[str, NDArray[Any]]) -> Model:
+    """The model behind the arrays of a model file, whichever kind it is. Raises SpecError for anything else."""
+    given = np.asarray(arrays.get("format", ""))
+    text = str(given) if given.ndim == 0 and given.dtype.kind == "U" else ""
+    if text not in _READERS:
+        raise SpecError(f"this is no model file that can be read: format must be one of {sorted(_READERS)}, got {text[:40]!r}")
+    return _READERS[text](arrays)

@@ -1,0 +1,122 @@
+"""Junction trees: groups of columns joined so that each column's groups hang together, with their memory known beforehand."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import networkx as nx
+
+from dpsynth.domain import Clique, Domain
+from dpsynth.errors import SpecError
+from dpsynth.workload import maximal
+
+CELL_LIMIT = 1 << 26
+"""Cells of all node tables together: 512 MB for each float64 copy, of which a fit holds about four."""
+
+
+@dataclass(frozen=True)
+class JunctionTree:
+    """Nodes with parents before children; unconnected parts hang together by empty separators, so there is one root, node 0.
+
+    nodes: columns of each node, in the order of its table: first its separator, then the columns no earlier node has.
+    parents: place of each node's parent, -1 for the root. separators: the columns shared with it, in domain order.
+    """
+
+    domain: Domain
+    nodes: tuple[Clique, ...]
+    parents: tuple[int, ...]
+    separators: tuple[Clique, ...]
+
+    @property
+    def cells(self) -> int:
+        """Cells of all node tables together."""
+        return sum(self.domain.cells(node) for node in self.nodes)
+
+    def new_columns(self, node: int) -> Clique:
+        """The columns of a node that no earlier node has."""
+        return self.nodes[node][len(self.separators[node]) :]
+
+    def host(self, clique: Clique) -> int | None:
+        """The smallest node that holds all columns of the clique (the first of equals), None where there is none."""
+        wanted = set(clique)
+        holding = [i for i, node in enumerate(self.nodes) if wanted.issubset(node)]
+        return min(holding, key=lambda i: self.domain.cells(self.nodes[i]), default=None)
+
+
+def junction_tree(domain: Domain, cliques: Iterable[Clique], limit: int = CELL_LIMIT) -> JunctionTree:
+    """A tree whose nodes hold every clique and every column of the domain.
+
+    Raises SpecError where its tables would have more than `limit` cells together; nothing of that size is made before.
+    Source: Lauritzen and Spiegelhalter, 1988; nodes by greedy elimination, joined by a maximum spanning tree over separator sizes.
+    """
+    groups = tree_nodes(domain, cliques)
+    cells = sum(domain.cells(group) for group in groups)
+    if cells > limit:
+        largest = max(groups, key=domain.cells)
+        raise SpecError(
+            f"the model needs tables of {cells} cells and at most {limit} are allowed (the largest joins {list(largest)}): "
+            "measure fewer or smaller cliques, or give these columns fewer bins or values"
+        )
+    return _rooted(domain, groups)
+
+
+def tree_cells(domain: Domain, cliques: Iterable[Clique]) -> int:
+    """Cells of the tables of the junction tree these cliques need; makes no table."""
+    return sum(domain.cells(group) for group in tree_nodes(domain, cliques))
+
+
+def tree_nodes(domain: Domain, cliques: Iterable[Clique]) -> list[Clique]:
+    """The column groups of the better of two greedy elimination orders: fewest new edges first, or smallest table first."""
+    graph: nx.Graph = nx.Graph()
+    graph.add_nodes_from(range(len(domain.columns)))
+    for clique in cliques:
+        graph.add_edges_from(combinations(sorted(domain.position[column] for column in domain.clique(clique)), 2))
+    by_fill = _eliminated(domain, graph, fill_first=True)
+    by_size = _eliminated(domain, graph, fill_first=False)
+    return min(by_fill, by_size, key=lambda groups: sum(domain.cells(group) for group in groups))
+
+
+def _eliminated(domain: Domain, graph: nx.Graph, fill_first: bool) -> list[Clique]:
+    """Maximal groups made by eliminating the cheapest column until none is left; ties go to the earlier column."""
+    neighbours = {v: set(graph.adj[v]) for v in graph.nodes}
+    costs = {v: _cost(domain, neighbours, v, fill_first) for v in neighbours}
+    groups = []
+    while neighbours:
+        chosen = min(costs, key=lambda v: (costs[v], v))
+        around = neighbours.pop(chosen)
+        del costs[chosen]
+        groups.append(tuple(domain.columns[v] for v in sorted({chosen, *around})))
+        for v in around:
+            neighbours[v] = (neighbours[v] | around) - {v, chosen}
+        touched = around.union(*(neighbours[v] for v in around))
+        costs.update({v: _cost(domain, neighbours, v, fill_first) for v in touched})
+    return sorted(maximal(groups), key=lambda group: [domain.position[column] for column in group])
+
+
+def _cost(domain: Domain, neighbours: dict[int, set[int]], v: int, fill_first: bool) -> tuple[float, float]:
+    around = sorted(neighbours[v])
+    fill = sum(b not in neighbours[a] for a, b in combinations(around, 2))
+    size = math.log(domain.sizes[v]) + math.fsum(math.log(domain.sizes[u]) for u in around)
+    return (fill, size) if fill_first else (size, fill)
+
+
+def _rooted(domain: Domain, groups: Sequence[Clique]) -> JunctionTree:
+    """Joins groups by a maximum spanning tree and orders them from the largest group outwards."""
+    shared: nx.Graph = nx.Graph()
+    shared.add_nodes_from(range(len(groups)))
+    sets = [frozenset(group) for group in groups]
+    shared.add_weighted_edges_from((i, j, len(sets[i] & sets[j])) for i, j in combinations(range(len(groups)), 2))
+    tree = nx.maximum_spanning_tree(shared)
+    root = max(range(len(groups)), key=lambda i: (domain.cells(groups[i]), -i))
+    order, parent = [root], {root: -1}
+    for group in order:
+        for other in sorted(tree.adj[group]):
+            if other not in parent:
+                parent[other] = group
+                order.append(other)
+    place = {group: i for i, group in enumerate(order)}
+    separators = [domain.clique(sets[g] & sets[parent[g]]) if parent[g] >= 0 else () for g in order]
+    nodes = tuple(s + tuple(c for c in groups[g] if c not in s) for g, s in zip(order, separators, strict=True))
+    parents = tuple(place[parent[g]] if parent[g] >= 0 else -1 for g in order)
+    return JunctionTree(domain, nodes, parents, tuple(separators))

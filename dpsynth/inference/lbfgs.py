@@ -1,0 +1,94 @@
+"""Limited-memory BFGS for a smooth strongly convex function, with an approximate inverse Hessian as its starting metric.
+
+Steps are accepted on slopes, not on values: along a line the slope of a convex function only rises, and it stays exact long after
+differences of values have drowned in rounding. Reductions are numpy sums, so the thread count of a BLAS does not matter.
+Source: Nocedal and Wright, Numerical Optimization, algorithm 7.4.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+Metric = Callable[[Vector], Vector]
+
+MEMORY = 30
+FLAT = 0.5
+"""A step is long enough when the slope has fallen to this part of what it was, in absolute value."""
+
+
+class Differentiable(Protocol):
+    """A point of the function."""
+
+    @property
+    def theta(self) -> Vector: ...
+
+    @property
+    def gradient(self) -> Vector: ...
+
+
+P = TypeVar("P", bound=Differentiable)
+
+
+class Memory:
+    """The last pairs of steps and gradient changes, and the product of their inverse Hessian with a vector."""
+
+    def __init__(self) -> None:
+        self._pairs: deque[tuple[Vector, Vector, float]] = deque(maxlen=MEMORY)
+
+    def add(self, step: Vector, change: Vector) -> None:
+        curvature = dot(step, change)
+        if curvature > 0:
+            self._pairs.append((step, change, 1.0 / curvature))
+
+    def clear(self) -> None:
+        self._pairs.clear()
+
+    def times(self, vector: Vector, metric: Metric) -> Vector:
+        """The two-loop recursion; `metric` is the inverse Hessian before any pair is known."""
+        left = vector.copy()
+        factors = []
+        for step, change, inverse in reversed(self._pairs):
+            factor = inverse * dot(step, left)
+            factors.append(factor)
+            left -= factor * change
+        result = metric(left)
+        for (step, change, inverse), factor in zip(self._pairs, reversed(factors), strict=True):
+            result += (factor - inverse * dot(change, result)) * step
+        return result
+
+
+def dot(a: Vector, b: Vector) -> float:
+    """Inner product by numpy's own pairwise sum."""
+    return float(np.sum(a * b))
+
+
+def search(at: Callable[[Vector], P], start: P, direction: Vector, most: int = 30) -> tuple[P, int]:
+    """A point along a descent direction where the slope is at most FLAT of the first one, and the points that were tried.
+
+    The unit step is tried first; then the root of the slope is bracketed and cut down by false position with bisection as a safeguard.
+    """
+    first = dot(start.gradient, direction)
+    low, low_slope, high, high_slope = 0.0, first, np.inf, np.inf
+    length = 1.0
+    best = start
+    for tried in range(1, most + 1):
+        point = at(start.theta + length * direction)
+        slope = dot(point.gradient, direction)
+        if abs(slope) <= FLAT * abs(first):
+            return point, tried
+        if slope < 0:
+            low, low_slope, best = length, slope, point
+        else:
+            high, high_slope = length, slope
+        length = 4.0 * length if not np.isfinite(high) else _between(low, low_slope, high, high_slope)
+    return best, most
+
+
+def _between(low: float, low_slope: float, high: float, high_slope: float) -> float:
+    guess = low + (high - low) * low_slope / (low_slope - high_slope)
+    margin = 0.1 * (high - low)
+    return min(max(guess, low + margin), high - margin)

@@ -1,0 +1,148 @@
+"""The model of the tree strategies: a distribution on a junction tree, kept as the chain of its nodes' conditionals."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.domain import Clique, Domain
+from dpsynth.errors import SpecError
+from dpsynth.inference import tree_file
+from dpsynth.inference.junction import JunctionTree
+from dpsynth.inference.model import Conditional, FitReport
+from dpsynth.inference.propagation import Calibrated, beliefs, collect, propagate
+
+Table = NDArray[np.float64]
+
+QUERY_LIMIT = 1 << 27
+"""Cells of a single marginal, or of a table on the way to it: 1 GB."""
+
+
+@dataclass(frozen=True, eq=False)
+class TreeModel:
+    """A junction-tree distribution with an estimated number of rows.
+
+    chain: for each node float64[shape of node], p(new columns | separator). total: rows, at least 0.
+    """
+
+    tree: JunctionTree
+    chain: tuple[Table, ...]
+    total: float
+    report: FitReport
+
+    @property
+    def domain(self) -> Domain:
+        return self.tree.domain
+
+    @cached_property
+    def beliefs(self) -> tuple[Table, ...]:
+        """For each node float64[shape of node], p(columns of the node)."""
+        return beliefs(self.tree, self.chain)
+
+    def marginal(self, clique: Clique) -> Table:
+        """float64[cells]: expected rows in each cell of the clique (in the order given), in C order.
+
+        Raises SpecError for unknown columns, and where the table would be too large to hold.
+        """
+        self.domain.clique(clique)
+        if self.domain.cells(clique) > QUERY_LIMIT:
+            raise SpecError(
+                f"a marginal may have at most {QUERY_LIMIT} cells, {list(clique)} has {self.domain.cells(clique)}: ask for fewer columns"
+            )
+        node = self.tree.host(clique)
+        if node is not None:
+            table = collect(self.beliefs[node], self.tree.nodes[node], clique)
+        else:
+            table = joined(self.tree, self.chain, self.beliefs, clique)
+        return np.ascontiguousarray(table).reshape(-1) * self.total
+
+    def conditionals(self) -> tuple[Conditional, ...]:
+        """One step for each node: its new columns given its separator."""
+        tree = self.tree
+        return tuple(Conditional(tree.new_columns(i), tree.separators[i], self.chain[i]) for i in range(len(tree.nodes)))
+
+    def condition(self, where: Mapping[str, int]) -> "TreeModel":
+        """The model of the records whose named columns are in the given cells; its total is their expected number.
+
+        Raises SpecError for unknown columns or cells, and where the model gives them probability 0.
+        """
+        with np.errstate(divide="ignore"):
+            potentials = [np.log(table) for table in self.chain]
+        for column, cell in where.items():
+            self.domain.clique((column,))
+            size = self.domain.size[column]
+            if isinstance(cell, bool) or not isinstance(cell, int | np.integer) or not 0 <= cell < size:
+                raise SpecError(f"the cell of column {column!r} must be from 0 to {size - 1}, got {cell!r}")
+            node = next(i for i, columns in enumerate(self.tree.nodes) if column in columns)
+            allowed = np.where(np.arange(size) == cell, 0.0, -np.inf)
+            axis = self.tree.nodes[node].index(column)
+            potentials[node] = potentials[node] + allowed.reshape([-1 if i == axis else 1 for i in range(potentials[node].ndim)])
+        calibrated = propagate(self.tree, potentials)
+        if calibrated.log_z == -np.inf:
+            raise SpecError(f"the model holds no records with {dict(where)}: it gives them probability 0")
+        return TreeModel(self.tree, calibrated.chain, self.total * float(np.exp(min(0.0, calibrated.log_z))), self.report)
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """The model as plain arrays, read back by `tree_model_from`."""
+        return tree_file.written(tree_file.TreeFile(self.tree, self.chain, self.total, self.report))
+
+
+def tree_model(calibrated: Calibrated, total: float, report: FitReport) -> TreeModel:
+    """The model of a calibrated tree; a negative total counts as no rows."""
+    return TreeModel(calibrated.tree, calibrated.chain, max(0.0, total), report)
+
+
+def tree_model_from(arrays: Mapping[str, NDArray[Any]]) -> TreeModel:
+    """The model that `TreeModel.arrays` described. Raises SpecError for anything that is not such a model, whole and consistent."""
+    found = tree_file.read(arrays)
+    return TreeModel(found.tree, found.chain, found.total, found.report)
+
+
+def joined(tree: JunctionTree, chain: tuple[Table, ...], node_beliefs: tuple[Table, ...], clique: Clique) -> Table:
+    """p(clique) for columns that no single node holds, by elimination along the part of the tree that joins them.
+
+    Each node sends its parent the sum of its conditional times its children's messages over all columns that neither the separator
+    nor the clique needs; the highest node uses its belief.
+    """
+    first = {column: next(i for i, node in enumerate(tree.nodes) if column in node) for column in clique}
+    messages: dict[int, list[tuple[Table, Clique]]] = {i: [] for i in dict.fromkeys(first.values())}
+    while len(messages) > 1:
+        node = max(messages)
+        received = messages.pop(node)
+        keep = tree.separators[node]
+        sent = _product(tree.domain, [(chain[node], tree.nodes[node]), *received], keep, clique)
+        messages.setdefault(tree.parents[node], []).append(sent)
+    ((top, received),) = messages.items()
+    table, columns = _product(tree.domain, [(node_beliefs[top], tree.nodes[top]), *received], (), clique)
+    return table.transpose([columns.index(column) for column in clique])
+
+
+def _product(domain: Domain, factors: list[tuple[Table, Clique]], keep: Clique, clique: Clique) -> tuple[Table, Clique]:
+    """The product of a node's table and its messages, summed to `keep` and the columns of the clique among them."""
+    wanted = {*keep, *clique}
+    (table, columns), *rest = factors
+    while True:
+        later = wanted.union(*(others for _, others in rest))
+        kept = tuple(column for column in columns if column in later)
+        table, columns = collect(table, columns, kept), kept
+        if not rest:
+            return table, columns
+        (message, others), *rest = rest
+        later = wanted.union(*(more for _, more in rest))
+        result = tuple(column for column in dict.fromkeys((*columns, *others)) if column in later)
+        if domain.cells(result) > QUERY_LIMIT:
+            raise SpecError(
+                f"the marginal of {list(clique)} needs a table of {domain.cells(result)} cells on its way: ask for fewer columns"
+            )
+        table = _contracted(table, columns, message, others, result)
+        columns = result
+
+
+def _contracted(left: Table, columns: Clique, right: Table, others: Clique, result: Clique) -> Table:
+    """sum over the columns not in `result` of left * right, in a fixed order (no BLAS)."""
+    letter = {column: i for i, column in enumerate(dict.fromkeys((*columns, *others)))}
+    operands: list[Any] = [left, [letter[c] for c in columns], right, [letter[c] for c in others], [letter[c] for c in result]]
+    return np.asarray(np.einsum(*operands, optimize=False), dtype=np.float64)

@@ -1,0 +1,108 @@
+"""The plan of a release, as a table a person reads and as values a machine reads."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from dpsynth import canonical
+from dpsynth.errors import SpecError
+from dpsynth.privacy import Guarantee, PrivacyUnit, plain
+from dpsynth.strategies.strategy import Plan, PlannedQuestion
+
+BYTES_PER_CELL = 8
+DRAWS_PER_SECOND = 60_000
+"""OpenDP's exact sampler, on one core of an ordinary machine."""
+
+SHOWN = 40
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the account says to this release; `refused` is empty where it admits it."""
+
+    spent: Fraction = Fraction(0)
+    total: Fraction = Fraction(0)
+    after: Fraction | None = None
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class PlanTable:
+    """What would be asked, with which noise, at which cost, and what would remain.
+
+    rows_about: a public guess of the number of rows; None where there is none, and then no relative error is shown: the number is private.
+    """
+
+    name: str
+    unit: PrivacyUnit
+    guarantee: Guarantee
+    plan: Plan
+    standing: Standing
+    rows_about: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.rows_about is not None and self.rows_about < 1:
+            raise SpecError(f"rows_about must be at least 1, got {self.rows_about}")
+
+    def facts(self) -> dict[str, Any]:
+        """For machines: canonical values, rationals as p/q."""
+        return {
+            "name": self.name,
+            "epsilon": canonical.rational_text(self.guarantee.epsilon),
+            "delta": canonical.rational_text(self.guarantee.delta),
+            "digest": self.plan.digest(),
+            "largest_table_bytes": self._bytes(),
+            "refused": self.standing.refused,
+            **self.plan.facts(),
+        }
+
+    def __str__(self) -> str:
+        head = [
+            f"{self.name}: strategy {self.plan.strategy}",
+            f"claims    {self.guarantee.sentence()}",
+            f"protects  {self.unit.sentence()}",
+            "",
+        ]
+        return "\n".join([*head, *self._table(), "", *self._foot()])
+
+    def _table(self) -> list[str]:
+        relative = ["error of table"] if self.rows_about else []
+        rows = [["question", "columns", "times", "cells", "sigma", "error of cell", *relative, "share of rho"]]
+        questions = self.plan.questions
+        rows += [self._row(question) for question in questions[:SHOWN]]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        lines = ["  ".join(text.ljust(w) if i < 2 else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]
+        more = [f"... and {len(questions) - SHOWN} more"] if len(questions) > SHOWN else []
+        return [lines[0], "-" * len(lines[0]), *lines[1:], *more]
+
+    def _row(self, question: PlannedQuestion) -> list[str]:
+        noisy_table = question.mechanism == "discrete-gaussian"
+        error = question.expected_error_rows()
+        # Noise of mean size e in each of c cells moves a table of n rows by c e / 2n in total variation; that is never above 1.
+        relative = [f"{min(1.0, question.cells * error / 2 / self.rows_about):.4f}" if noisy_table else ""] if self.rows_about else []
+        share = float(question.rho.value / self.plan.cap.value)
+        return [
+            question.what,
+            ", ".join(question.columns) or "chosen by noisy answers",
+            str(question.times),
+            str(question.cells),
+            f"{question.scale:.2f}",
+            f"{error:.2f}" if noisy_table else "",
+            *relative,
+            f"{share:.1%}",
+        ]
+
+    def _bytes(self) -> int:
+        return BYTES_PER_CELL * max((q.cells for q in self.plan.questions), default=0)
+
+    def _foot(self) -> list[str]:
+        kinds = "sigma is in rows; error of cell is the mean absolute noise, sqrt(2/pi) sigma"
+        errors = f"{kinds}; error of table is noise alone, as a share of {self.rows_about} rows, before the fit takes it down" if self.rows_about else kinds
+        draws = f"at most {self.plan.cells} noise draws (about {1 + self.plan.cells // DRAWS_PER_SECOND} s), largest table {self._bytes() / 1e6:.3g} MB"
+        return [errors, draws, *self._standing(), "No data was read and nothing was charged."]
+
+    def _standing(self) -> list[str]:
+        if self.standing.refused:
+            return [f"The ledger would refuse this release: {self.standing.refused}"]
+        spent, total, after = (plain(value or Fraction(0)) for value in (self.standing.spent, self.standing.total, self.standing.after))
+        return [f"The ledger admits it: {spent} of epsilon {total} is spent, {after} after this release."]

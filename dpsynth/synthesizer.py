@@ -1,0 +1,99 @@
+"""A scikit-learn habit: set up, fit, sample. The budget is charged to a ledger like any other release."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from dpsynth import pipeline
+from dpsynth.core.ledger import Ledger, exact_number
+from dpsynth.engines.reader import open_engine
+from dpsynth.errors import ProtocolError
+from dpsynth.inference.model import Model
+from dpsynth.pipeline import Approved
+from dpsynth.privacy import Guarantee, PrivacyUnit
+from dpsynth.release.certificate import LedgerReference
+from dpsynth.sampling.records import sample_records
+from dpsynth.schema import Schema
+from dpsynth.spec import Spec
+from dpsynth.transcript import Transcript
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Synthesizer:
+    """Fits a private model of a table and samples from it.
+
+    Every `fit` is a release of its own: it charges (epsilon, delta) to the ledger before it reads a row.
+    After it, `model_`, `guarantee_`, `transcript_` and `entry_` (the ledger's id) are there.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        *,
+        unit: PrivacyUnit | None = None,
+        ledger: Ledger | str | Path,
+        epsilon: float | str | Fraction,
+        delta: float | str | Fraction,
+        strategy: str = "mst",
+        estimator: str = "maxent",
+        name: str = "synthesizer",
+        purpose: str = "fitted from Python",
+    ) -> None:
+        folder = ledger.folder if isinstance(ledger, Ledger) else ledger
+        self.spec = Spec(
+            name=name,
+            purpose=purpose,
+            source="a table in memory",
+            ledger=str(folder),
+            epsilon=exact_number(epsilon, "epsilon"),
+            delta=exact_number(delta, "delta"),
+            schema=schema,
+            unit=unit or PrivacyUnit(),
+            strategy=strategy,
+            estimator=estimator,
+        )
+        self._fitted: tuple[Approved, Transcript, LedgerReference | None, Model] | None = None
+
+    def fit(self, table: object) -> Self:
+        """Charge the budget, measure a pandas or Arrow table (or a file's path), and fit the model; returns self."""
+        source = pipeline.checked_source(self.spec, table)
+        approved = pipeline.prepare(self.spec)
+        transcript = pipeline.measure(approved, lambda: open_engine(source, self.spec.schema, self.spec.unit))
+        reference = pipeline.record_measured(approved, transcript)
+        model = pipeline.fit(self.spec, pipeline.replayed(self.spec, approved.guarantee, transcript))
+        self._fitted = (approved, transcript, reference, model)
+        return self
+
+    def sample(self, rows: int | None = None, *, seed: int = 0, where: Mapping[str, object] | None = None) -> "pd.DataFrame":
+        """Synthetic records, free; rows: the noisy total where left out."""
+        model = self.model_
+        return sample_records(model, self.spec.schema, pipeline.row_count(self.spec, model) if rows is None else rows, seed, where or {})
+
+    @property
+    def model_(self) -> Model:
+        """The fitted model: any marginal, in expected rows."""
+        return self._state()[3]
+
+    @property
+    def guarantee_(self) -> Guarantee:
+        """What is claimed."""
+        return self._state()[0].guarantee
+
+    @property
+    def transcript_(self) -> Transcript:
+        """Everything that left the private rows."""
+        return self._state()[1]
+
+    @property
+    def entry_(self) -> str:
+        """The ledger's id of the last fit."""
+        reference = self._state()[2]
+        return reference.entry if reference else ""
+
+    def _state(self) -> tuple[Approved, Transcript, LedgerReference | None, Model]:
+        if self._fitted is None:
+            raise ProtocolError("nothing was fitted yet: call fit(table) first")
+        return self._fitted

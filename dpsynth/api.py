@@ -18,7 +18,7 @@ from dpsynth.errors import BudgetRefused, LedgerInvalid, SourceError, SpecError
 from dpsynth.inference.model import Model
 from dpsynth.pipeline import Approved, Progress, silent
 from dpsynth.privacy import Guarantee, Rho
-from dpsynth.release.bundle import Bundle, read_bundle, read_records, records_file, write_bundle
+from dpsynth.release.bundle import Bundle, read_bundle, write_bundle
 from dpsynth.release.certificate import LedgerReference, schema_of
 from dpsynth.release.partial import Partial
 from dpsynth.reports.html import render
@@ -51,7 +51,7 @@ class Release:
     @cached_property
     def data(self) -> "pd.DataFrame":
         """The synthetic records."""
-        return read_records(self.folder / records_file(self.facts["synthesis"]["format"]))
+        return Bundle(self.folder, self.facts).records()
 
     @cached_property
     def model(self) -> Model:
@@ -121,15 +121,21 @@ def run(
     pipeline.planned(spec)
     partial = Partial(pipeline.bundle_path(out))
     if rehearse:
-        return _rehearse(spec, partial, progress)
+        return _rehearse(spec, data, partial, progress)
     source = pipeline.checked_source(spec, data)
-    partial.begin(spec.facts())
-    try:
-        approved = pipeline.prepare(spec)
-    except BaseException:
-        partial.end()
-        raise
-    return _measured_run(approved, source, partial, progress)
+    partial.begin(_anywhere(spec).facts())
+    with partial.alone():
+        try:
+            approved = pipeline.prepare(spec)
+        except BaseException:
+            partial.end()
+            raise
+        return _measured_run(approved, source, partial, progress)
+
+
+def _anywhere(spec: Spec) -> Spec:
+    """The spec with its ledger as an absolute path: a run may be resumed from another folder."""
+    return spec.charged_to(Path(spec.ledger).absolute())
 
 
 def _measured_run(approved: Approved, source: Source, partial: Partial, progress: Progress) -> Release:
@@ -168,9 +174,9 @@ def _record_released(approved: Approved, reference: LedgerReference | None, dige
         approved.ledger.released(reference.entry, digest)
 
 
-def _rehearse(spec: Spec, partial: Partial, progress: Progress) -> Release:
+def _rehearse(spec: Spec, data: object, partial: Partial, progress: Progress) -> Release:
     try:
-        pipeline.checked_source(spec, None)
+        pipeline.checked_source(spec, data)
     except SourceError as error:
         progress(f"rehearsal: the source was not checked ({error})")
     if refused := plan(spec).standing.refused:
@@ -192,8 +198,11 @@ def resume(out: str | Path, *, progress: Progress = silent) -> Release:
     Raises SpecError where there is nothing to finish, BudgetRefused where the answers were not complete (what was charged stays spent).
     """
     partial = Partial(pipeline.bundle_path(out))
-    if not partial.exists():
-        raise SpecError(f"there is no unfinished run beside {out}: nothing to resume")
+    with partial.alone():
+        return _resumed(partial, progress)
+
+
+def _resumed(partial: Partial, progress: Progress) -> Release:
     spec, entry = Spec.from_facts(partial.spec()), partial.entry()
     if entry is None:
         raise SpecError(f"the run stopped around its charge, before any answer: look at `dpsynth ledger show {spec.ledger}`, remove {partial.folder}, start anew")
@@ -224,10 +233,17 @@ def _already_written(approved: Approved, transcript: Transcript, partial: Partia
 
 
 def rerender(folder: str | Path) -> Path:
-    """Write report.html anew from the rest of the bundle."""
+    """Write report.html anew from the rest of the bundle. Raises SpecError."""
     bundle = read_bundle(Path(folder))
     path = bundle.folder / "report.html"
-    path.write_text(render(bundle), encoding="utf-8")
+    try:
+        page = render(bundle)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        raise SpecError(f"the bundle {folder} does not fit together, so there is no report of it: see `dpsynth verify {folder}`") from None
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise SpecError(f"{path} cannot be written ({error.strerror}): give access, or copy the bundle") from None
     return path
 
 

@@ -19,7 +19,7 @@ _INTEGER_LIMIT = 10 ** (_MAX_INTEGER_DIGITS - 1)
 def dumps(value: Any) -> bytes:
     """The canonical bytes of a value made of dict, list, tuple, str, int, bool and None.
 
-    Raises TypeError for a float or any other type (a float has no exact text that all readers agree on), and for an integer of 40 digits or more.
+    Raises TypeError for a float (it has no exact text that all readers agree on), any other type, an integer of 40 digits or more.
     """
     _check(value, 0)
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()

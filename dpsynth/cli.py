@@ -4,6 +4,7 @@ Exit codes: 0 done; 2 spec, schema or usage; 3 the budget refuses; 4 verificatio
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -143,19 +144,24 @@ def sample(folder: Path, rows: int, out: Path, seed: int, where: tuple[str, ...]
     from dpsynth.api import Release
     from dpsynth.release.bundle import write_records
 
-    if out.suffix not in (".csv", ".parquet") or out.exists():
+    if out.suffix not in (".csv", ".parquet") or os.path.lexists(out):
         raise SpecError(f"--out must be a new .csv or .parquet file, got {out}")
     release = Release.open(folder)
-    records = release.sample(rows, seed=seed, where=_conditions(where))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_records(out, records)
+    records = release.sample(rows, seed=seed, where=_conditions(where, release.schema.domain.columns))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_records(out, records)
+    except OSError as error:
+        raise SpecError(f"{out} cannot be written ({error.strerror}): choose another --out") from None
     click.echo(f"{len(records)} records in {out}")
 
 
-def _conditions(where: tuple[str, ...]) -> dict[str, object]:
+def _conditions(where: tuple[str, ...], columns: tuple[str, ...]) -> dict[str, object]:
+    """COLUMN=VALUE texts by column; a column's own name may hold "=", and then the longest one counts."""
     conditions: dict[str, object] = {}
     for text in where:
-        column, equals, value = text.rpartition("=") if text.count("=") == 1 else text.partition("=")
+        known = max((name for name in columns if text.startswith(f"{name}=")), key=len, default="")
+        column, equals, value = (known, "=", text[len(known) + 1 :]) if known else text.partition("=")
         if not equals or column in conditions:
             raise SpecError(f"--where takes COLUMN=VALUE, each column once, got {text!r}")
         conditions[column] = value

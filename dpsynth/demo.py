@@ -1,11 +1,13 @@
 """The demo: the whole way on the packaged public table, with a ledger of its own."""
 
+import os
 from importlib.resources import as_file, files
 from itertools import count
 from pathlib import Path
 
 from dpsynth import api
 from dpsynth.core.ledger import Ledger
+from dpsynth.errors import SpecError
 from dpsynth.pipeline import Progress
 from dpsynth.spec import Spec
 from dpsynth.verify.verify import verify
@@ -21,7 +23,9 @@ def packaged_spec(ledger: str | Path) -> Spec:
 
 def run_demo(out: Path | None, progress: Progress) -> str:
     """Opens a ledger beside the output, releases, verifies; returns what to look at. Raises as `api.run` does."""
-    out = out or _free_folder()
+    out = _free_folder() if out is None else out
+    if os.path.lexists(out):
+        raise SpecError(f"{out} exists already: choose another --out; no ledger was opened")
     ledger = out.with_name(f"{out.name}-ledger")
     spec = packaged_spec(ledger.absolute())
     Ledger.init(ledger, epsilon="2", delta="1e-8", unit="", approvers=("the demo",))

@@ -19,7 +19,7 @@ from dpsynth.core.ledger import Ledger
 from dpsynth.core.ledger_chain import Entry
 from dpsynth.engines.reader import columns_needed
 from dpsynth.engines.source import Source, open_source
-from dpsynth.errors import BudgetRefused, DpsynthError, ProtocolError, SourceError
+from dpsynth.errors import BudgetRefused, DpsynthError, ProtocolError, SourceError, SpecError
 from dpsynth.inference.estimators import ESTIMATORS
 from dpsynth.inference.model import Model
 from dpsynth.privacy import Guarantee
@@ -99,12 +99,13 @@ def _answers(approved: Approved, open_rows: OpenRows) -> Transcript:
             strategy_named(spec.strategy).measure(curator)
         finally:
             curator.close()
+        return curator.transcript()
     except DpsynthError:
         raise
     except Exception as error:
-        # Whatever went wrong beside the rows may quote them: only the kind of failure leaves.
-        raise SourceError(f"the private rows could not be measured ({type(error).__name__}); what was charged stays spent") from None
-    return curator.transcript()
+        kind = type(error).__name__
+    # Whatever went wrong beside the rows may quote them: only the kind of failure leaves, and no chain of exceptions hangs on it.
+    raise SourceError(f"the private rows could not be measured ({kind}); what was charged stays spent")
 
 
 def record_measured(approved: Approved, transcript: Transcript) -> LedgerReference | None:
@@ -171,8 +172,11 @@ def resume_point(ledger: Ledger, entry_id: str) -> Entry:
 
 
 def bundle_path(out: str | Path) -> Path:
-    """Where a bundle goes, as an absolute path: the working folder stands beside it."""
-    return Path(out).absolute()
+    """Where a bundle goes, as an absolute path: the working folder stands beside it. Raises SpecError where no folder can be named so."""
+    path = Path(out).absolute()
+    if path.name in ("", "..") or not path.name.isprintable():
+        raise SpecError(f"--out must name a folder of its own, got {str(out)!r}")
+    return path
 
 
 def _word(error: BaseException) -> str:

@@ -154,8 +154,9 @@ def total_cost(questions: Sequence[Question], unit: PrivacyUnit) -> Rho:
 
 def _unchangeable(estimate: NDArray[np.int64]) -> NDArray[np.int64]:
     """The same values over bytes: neither a later write nor a subclass's arithmetic can reach what is compared with exact counts."""
-    if type(estimate) is np.ndarray and type(estimate.base) is bytes and estimate.dtype == np.int64 and estimate.ndim == 1:
-        return estimate
     if not isinstance(estimate, np.ndarray) or estimate.dtype != np.int64 or estimate.ndim != 1:
         raise SpecError(f"an estimate must be int64[cells], got {getattr(estimate, 'dtype', type(estimate).__name__)}")
+    kept: object = estimate.base  # numpy's types leave bytes out of what may lie under an array
+    if type(estimate) is np.ndarray and type(kept) is bytes:
+        return estimate
     return np.frombuffer(estimate.tobytes(), dtype=np.int64)

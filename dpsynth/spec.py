@@ -16,6 +16,7 @@ from dpsynth.privacy import PrivacyUnit
 from dpsynth.schema import Schema, column_from, schema_from
 
 _NAME = re.compile(r"[a-z0-9-]{1,64}")
+_OUT_OF_PROPORTION = "the spec holds a number of too many digits: write one of at most 100"
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ KEYS = (
     Key("unit", "neighbours", "text", '`"add-remove"`', '`"add-remove"`', "Tables are neighbours when one holds all rows of one more person."),
     Key("budget", "ledger", "text", "", "folder opened by `dpsynth ledger init`", "Account that is charged; relative to the spec file."),
     Key("budget", "epsilon", "number", "", "0.000001 to 1000", "Privacy loss this release may cause."),
-    Key("budget", "delta", "number", "", "above 0, below 1", "Probability that the loss may be larger; well below 1 / people."),
+    Key("budget", "delta", "number", "", "1e-300 to below 1", "Probability that the loss may be larger; well below 1 / people."),
     Key("synthesis", "strategy", "text", '`"mst"`', '`"independent"`, `"mst"`', "What is measured."),
     Key("synthesis", "degree", "whole number", "`2`", "1 to 3", "Accuracy matters for all marginals of up to this many columns."),
     Key("synthesis", "estimator", "text", '`"maxent"`', '`"maxent"`, `"private-pgm"`', "How the model is fitted to the noisy tables."),
@@ -47,14 +48,14 @@ KEYS = (
     Key("synthesis", "seed", "whole number", "`0`", "0 to 2^63 - 1", "Seed of the sampling, public. No seed reaches the privacy noise."),
     Key("synthesis", "format", "text", '`"csv"`', '`"csv"`, `"parquet"`', "File format of the records."),
     Key("columns.NAME", "kind", "text", "", "`code`, `categorical`, `boolean`, `integer`, `number`", "What the column holds. Columns the spec does not name are not read."),
-    Key("columns.NAME", "missing", "true or false", "`false`", "", "Whether the column has a cell for missing values."),
+    Key("columns.NAME", "missing", "true or false", "`false`", "any kind", "Whether the column has a cell for missing values."),
     Key(
         "columns.NAME",
         "outside",
         "text",
         "the first the column has",
-        '`"other"` (categorical), `"missing"` (with `missing = true`), `"clip"` (integer, number) or `"first"` (the rest)',
-        "Where a value goes that the schema does not list. Unreadable values go to the missing cell, or else to other, or else to the first cell.",
+        '`"other"` (categorical), `"missing"` (with `missing = true`), `"clip"` (integer, number), `"first"` (code, categorical, boolean)',
+        "Where a value goes that the schema does not list. The table below says what happens to missing and unreadable values.",
     ),
     Key("columns.NAME", "source", "text", "declared by the data owner", '`"public: ..."`', "Who says these facts; `--strict` refuses columns that do not."),
     Key("columns.NAME", "size", "whole number", "", "code: 1 to 65536", "Codes run from 0 to size - 1."),
@@ -63,7 +64,7 @@ KEYS = (
     Key("columns.NAME", "other_label", "text", '`"other"`', "categorical", "What that cell is called in the records. A listed category may serve."),
     Key("columns.NAME", "min", "number", "", "integer, number; not above max", "Least value, from public knowledge."),
     Key("columns.NAME", "max", "number", "", "integer, number", "Largest value, from public knowledge."),
-    Key("columns.NAME", "bins", "whole number", "`32`", "integer, number; 1 to 65536, at most max - min + 1 for integers", "Cells of equal width."),
+    Key("columns.NAME", "bins", "whole number", "`32`", "integer, number; 1 to 65536, at most max - min + 1 for integers", "Cells of equal width; an integer column of fewer values has one for each."),
     Key("columns.NAME", "decimals", "whole number", "as drawn", "number: 0 to 15", "Digits after the point in the records."),
 )
 """Every key a spec may hold."""
@@ -130,7 +131,12 @@ class Spec:
             sections = tomllib.loads(text, parse_float=Decimal)
         except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise SpecError(f"the spec is not valid TOML: {error}") from None
-        return spec_from(sections, Path(folder))
+        except (ValueError, ArithmeticError):
+            raise SpecError(_OUT_OF_PROPORTION) from None
+        try:
+            return spec_from(sections, Path(folder))
+        except (ValueError, ArithmeticError):  # Python refuses to print or convert a number of thousands of digits
+            raise SpecError(_OUT_OF_PROPORTION) from None
 
     def facts(self) -> dict[str, Any]:
         """The spec as canonical values: `Spec.from_facts` reads it back."""

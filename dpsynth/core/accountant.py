@@ -8,19 +8,19 @@ Source: Canonne, Kamath, Steinke, arXiv:2004.00010, Proposition 12 with Corollar
 """
 
 import math
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, DivisionByZero, InvalidOperation
+from decimal import ROUND_FLOOR, Context, Decimal, DivisionByZero, InvalidOperation
 from fractions import Fraction
 
 from dpsynth.errors import SpecError
 from dpsynth.privacy import Guarantee, Rho, plain
 
 _CONTEXT = Context(prec=80, Emin=-(10**9), Emax=10**9, traps=[DivisionByZero, InvalidOperation])
-_SLACK = Decimal("1e-60")
+_OUTWARD = _CONTEXT.add(Decimal(1), Decimal("1e-60"))
 """80 digits leave an error below 1e-70 in every exponent used here; one part in 1e60 on top makes the rounding outward.
 A bound beyond 10^(10^9) is infinite and admits nothing."""
 
 _ALPHA_GRID = 1 << 30
-_LARGEST_ALPHA = 1e6
+_LARGEST_ALPHA = 1e9
 
 
 def delta_bound(alpha: Fraction, rho: Fraction, epsilon: Fraction) -> Decimal:
@@ -30,7 +30,7 @@ def delta_bound(alpha: Fraction, rho: Fraction, epsilon: Fraction) -> Decimal:
     exponent = _decimal((alpha - 1) * (alpha * rho - epsilon))
     rest = _CONTEXT.multiply(_decimal(alpha), _ln(1 - 1 / alpha))
     log_delta = _CONTEXT.subtract(_CONTEXT.add(exponent, rest), _ln(alpha - 1))
-    return _CONTEXT.multiply(_CONTEXT.exp(log_delta), 1 + _SLACK)
+    return _CONTEXT.multiply(_CONTEXT.exp(log_delta), _OUTWARD)
 
 
 def best_alpha(rho: Fraction, epsilon: Fraction) -> Fraction:
@@ -100,8 +100,3 @@ def _decimal(value: Fraction) -> Decimal:
 
 def _decimal_down(value: Fraction) -> Decimal:
     return Context(prec=80, rounding=ROUND_FLOOR).divide(Decimal(value.numerator), Decimal(value.denominator))
-
-
-def decimal_up(value: Fraction, digits: int) -> Decimal:
-    """A rational as a decimal of that many significant digits, rounded up."""
-    return Context(prec=digits, rounding=ROUND_CEILING).divide(Decimal(value.numerator), Decimal(value.denominator))

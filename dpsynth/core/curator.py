@@ -110,7 +110,8 @@ class Curator:
     def _counts(self, engine: Engine, cliques: list[Clique]) -> Sequence[NDArray[np.int64]]:
         """Exact tables, each of the size that the domain says: a wrong one would be noticed too late, after a draw."""
         tables = engine.counts(cliques)
-        if [(table.dtype, table.shape) for table in tables] != [(np.int64, (self._domain.cells(clique),)) for clique in cliques]:
+        expected = [(np.dtype(np.int64), (self._domain.cells(clique),)) for clique in cliques]
+        if [(table.dtype, table.shape) for table in tables] != expected:
             raise ProtocolError("the engine's tables are not int64[cells] of the cliques that were asked for: nothing was drawn")
         return tables
 

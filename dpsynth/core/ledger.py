@@ -290,7 +290,7 @@ def _refusing_when_unwritable(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise BudgetRefused(f"the ledger in {folder} cannot be written ({error.strerror}): make room or give access; nothing was opened") from None
+        raise BudgetRefused(f"the ledger in {folder} cannot be written ({error.strerror}): make room or give access") from None
 
 
 def _write_durably(path: Path, data: bytes) -> None:

@@ -43,8 +43,8 @@ def fields_sql(places: Sequence[int], delimiter: str, scan: str) -> str:
     """A query for the fields at these places (from 0) of each line of `scan`, as t0, t1, ...; NULL where there are too few."""
     rows = f"SELECT line, contains(line, '\"') AS quoted FROM {scan} WHERE trim(line, {literal(BLANKS)}) <> ''"
     split = (
-        f"SELECT quoted, CASE WHEN NOT quoted THEN string_split(line, {literal(delimiter)}) END AS plain,"
-        f" CASE WHEN quoted THEN regexp_extract_all({literal(delimiter)} || line, {literal(field_pattern(delimiter))}) END AS raw FROM ({rows})"
+        f"SELECT quoted, CASE WHEN NOT quoted THEN string_split(line, {literal(delimiter)}) END AS plain, CASE WHEN quoted"
+        f" THEN regexp_extract_all({literal(delimiter)} || line, {literal(field_pattern(delimiter))}) END AS raw FROM ({rows})"
     )
     fields = (
         f"CASE WHEN quoted THEN {_unquoted_sql(f'raw[{place + 1}]', delimiter)} ELSE plain[{place + 1}] END AS t{i}"

@@ -8,7 +8,7 @@ A failure says that it failed and nothing of what was read.
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from dpsynth.privacy import PrivacyUnit
 from dpsynth.schema import Schema
 
 MEMORY_LIMIT = "2GiB"
-"""What DuckDB may hold before it spills, encrypted, to its private folder."""
+"""What DuckDB may hold before it spills to its private folder, in the clear: its encryption of spills needs an extension."""
 
 FETCH_ROWS = 1 << 17
 UNREADABLE = (
@@ -47,10 +47,8 @@ def open_engine(source: Source, schema: Schema, unit: PrivacyUnit, key: str | No
     """
     source.require(columns_needed(schema, unit))
     codes = None
-    try:
+    with suppress(Exception):  # whatever it says may quote a row, so it is forgotten, and is no context of what is raised below
         codes = _codes(source, schema, unit, fresh_key() if key is None else key, threads)
-    except Exception:  # whatever it says may quote a row, so it is forgotten here
-        pass
     if codes is None:
         raise SourceError(UNREADABLE)
     return CodesEngine(schema.domain, codes)
@@ -83,7 +81,6 @@ def _private_connection(threads: int | None) -> Iterator[Any]:
             "preserve_insertion_order": "false",
             "memory_limit": literal(MEMORY_LIMIT),
             "temp_directory": literal(folder),
-            "temp_file_encryption": "true",
             **({} if threads is None else {"threads": str(threads)}),
             "enable_external_access": "false",
             "lock_configuration": "true",
@@ -125,7 +122,7 @@ def _bounded_sql(table: str, cells: Sequence[str], key: str, max_rows: int) -> s
 
 def _fetch(connection: Any, table: str, cells: Sequence[str], sizes: Sequence[int]) -> list[NDArray[np.integer]]:
     """One array per column, filled batch by batch so that no second copy of the table is held."""
-    (rows,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+    ((rows,),) = connection.execute(f"SELECT count(*) FROM {table}").fetchall()  # a result left open would block the next query
     arrays: list[NDArray[np.integer]] = [np.empty(rows, dtype=code_dtype(size)) for size in sizes]
     start = 0
     for batch in connection.sql(f"SELECT {', '.join(cells)} FROM {table}").to_arrow_reader(FETCH_ROWS):

@@ -29,7 +29,8 @@ class Source:
     def require(self, columns: Sequence[str]) -> None:
         """Checks that each part has each of these columns, once.
 
-        Raises SpecError naming the column and the columns there are; where none of them is there, a first line may be a row and is not shown.
+        Raises SpecError naming the column and the columns there are. Where none of them is in a first line, that line may be a row and is
+        not shown.
         """
         for part in self.parts:
             times = Counter(part.names)
@@ -68,7 +69,7 @@ def _files(pattern: str) -> list[Path]:
     """The files of a path or glob, in an order of their own."""
     if os.path.lexists(pattern) or not glob.has_magic(pattern):
         return [Path(pattern)]
-    found = sorted(glob.glob(pattern, recursive=True))
+    found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
     if not found:
         raise SourceError(f"no file matches {pattern!r}: check data.source")
     return [Path(path) for path in found]

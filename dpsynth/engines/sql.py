@@ -89,5 +89,6 @@ def _number_sql(rule: NumberRule, value: str) -> str:
     edges = "[" + ", ".join(literal(repr(float(edge))) for edge in inner) + "]::DOUBLE[]"
     steps = [1 << bit for bit in reversed(range(len(inner).bit_length()))]
     cell = f"list_reduce({steps}, lambda c, s: c + CASE WHEN {value} >= ({edges})[c + s] THEN s ELSE 0 END, 0)" if steps else "0"
-    outside = "" if rule.outside is None else f" WHEN NOT {value} BETWEEN {double(rule.edges[0])} AND {double(rule.edges[-1])} THEN {rule.outside}"
-    return f"CASE WHEN {value} IS NULL THEN {rule.unreadable}{outside} ELSE {cell} END"
+    if rule.outside is not None:
+        cell = f"CASE WHEN {value} BETWEEN {double(rule.edges[0])} AND {double(rule.edges[-1])} THEN {cell} ELSE {rule.outside} END"
+    return f"CASE WHEN {value} IS NULL THEN {rule.unreadable} ELSE {cell} END"

@@ -5,6 +5,7 @@ microseconds. Missing: None, NaN, NaT, pandas.NA, values that have no text, and 
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Any
 
@@ -12,11 +13,13 @@ from dpsynth.engines.lines import LINE_LIMIT
 
 
 def array_texts(array: Any) -> Any:
-    """pyarrow StringArray of the texts of any pyarrow array."""
+    """pyarrow StringArray of the texts of any pyarrow array, chunked or not."""
     import pyarrow as pa
     from pyarrow import compute as pc
 
     kind = array.type
+    if isinstance(array, pa.ChunkedArray):
+        return pa.concat_arrays([pa.array([], pa.string()), *map(array_texts, array.chunks)])
     if isinstance(array, pa.ExtensionArray):
         return array_texts(array.storage)
     if pa.types.is_dictionary(kind):
@@ -25,13 +28,16 @@ def array_texts(array: Any) -> Any:
         return array_texts(pc.run_end_decode(array))
     if _is_bytes_like(kind):
         return _readable(array)
+    if pa.types.is_float16(kind):  # Arrow cannot add these
+        return array_texts(pc.cast(array, pa.float32()))
     if pa.types.is_floating(kind):
         return pc.cast(pc.add(array, pa.scalar(0.0, kind)), pa.string())  # -0.0 + 0.0 is 0.0
     if pa.types.is_timestamp(kind):
         return pc.cast(pc.cast(array, pa.timestamp("us"), safe=False), pa.string())
-    if pa.types.is_nested(kind):
-        return listed_texts(value_texts(array))
-    return pc.cast(array, pa.string())
+    try:
+        return pc.cast(array, pa.string())
+    except pa.ArrowNotImplementedError:  # nested and rarer types, whatever they hold
+        return pa.array(map(_cut, value_texts(array)), pa.string())
 
 
 def listed_texts(values: Iterable[Any]) -> Any:
@@ -53,12 +59,11 @@ def _texts_of_type(kind: type, values: list[Any]) -> list[str | None]:
     import pyarrow as pa
 
     arrow = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}.get(kind)
+    texts: list[str | None] | None = None
     if arrow is not None:
-        try:
-            return array_texts(pa.array(values, arrow, from_pandas=True)).to_pylist()  # type: ignore[no-any-return]
-        except Exception:  # an integer past 64 bits, a half surrogate: only their type knows, value by value
-            pass
-    return [_cut(text_of(value)) for value in values]
+        with suppress(Exception):  # an integer past 64 bits, a half surrogate: then value by value, with the same texts
+            texts = array_texts(pa.array(values, arrow, from_pandas=True)).to_pylist()
+    return texts if texts is not None else [_cut(text_of(value)) for value in values]
 
 
 def value_texts(array: Any) -> Iterable[str | None]:
@@ -87,7 +92,7 @@ def _text_of(value: Any) -> str | None:
     if _is_missing(value):
         return None
     if isinstance(value, (datetime, np.datetime64)):
-        moment = np.datetime64(value, "us") if isinstance(value, np.datetime64) else value
+        moment = value.astype("datetime64[us]") if isinstance(value, np.datetime64) else value
         return str(pa.scalar(moment, pa.timestamp("us")).cast(pa.string()).as_py())
     if isinstance(value, (bool, float, date, bytes, np.generic)):
         text = array_texts(pa.array([value]))[0].as_py()
@@ -97,7 +102,7 @@ def _text_of(value: Any) -> str | None:
 
 def _is_missing(value: Any) -> bool:
     try:
-        return bool(value != value)
+        return bool(value != value)  # noqa: PLR0124 - what NaN and NaT are known by
     except TypeError:  # pandas.NA is neither equal nor unequal
         return True
     except ValueError:  # an array compares value by value

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from dpsynth.domain import Clique
 from dpsynth.inference.junction import JunctionTree
-from dpsynth.inference.propagation import Calibrated, collect, propagate, spread
+from dpsynth.inference.lattice import Lattice, lattice
+from dpsynth.inference.propagation import Calibrated, propagate
 from dpsynth.inference.residuals import Residual, interaction
 
 Table = NDArray[np.float64]
@@ -38,7 +39,7 @@ class Point:
 
 @dataclass(frozen=True, eq=False)
 class Dual:
-    """The dual objective for non-empty residuals whose proper non-empty subsets are all among them, smaller cliques first.
+    """The dual objective for residuals of non-empty cliques.
 
     weights: float64[residuals], w_A in rows. total: N in rows, positive. Flat vectors hold the tables of theta_A one after the other.
     """
@@ -55,14 +56,20 @@ class Dual:
         return tuple(slice(a, b) for a, b in pairwise(ends))
 
     @cached_property
-    def hosts(self) -> tuple[tuple[int, int], ...]:
-        """For each residual (place of the smallest residual with one more column, -1), or where there is none (-1, node of the tree)."""
-        place = {part.clique: i for i, part in enumerate(self.parts)}
-        found: dict[Clique, int] = {}
-        for part in sorted(self.parts, key=lambda p: p.values.size):
-            for left_out in range(len(part.clique)):
-                found.setdefault(part.clique[:left_out] + part.clique[left_out + 1 :], place[part.clique])
-        return tuple((found[p.clique], -1) if p.clique in found else (-1, _node(self.tree, p.clique)) for p in self.parts)
+    def members(self) -> tuple[tuple[int, ...], ...]:
+        """For each node the places of the residuals whose potentials it carries; each residual is carried once."""
+        carried: list[list[int]] = [[] for _ in self.tree.nodes]
+        for i, part in enumerate(self.parts):
+            carried[_node(self.tree, part.clique)].append(i)
+        return tuple(map(tuple, carried))
+
+    @cached_property
+    def lattices(self) -> tuple[Lattice, ...]:
+        """For each node the lattice of the residuals it carries."""
+        return tuple(
+            lattice(self.tree.domain, node, [self.parts[i].clique for i in own])
+            for node, own in zip(self.tree.nodes, self.members, strict=True)
+        )
 
     @cached_property
     def weight_of_each(self) -> Vector:
@@ -72,7 +79,7 @@ class Dual:
     @cached_property
     def target(self) -> Vector:
         """float64[flat]: the residuals r_A."""
-        return np.concatenate([part.values.reshape(-1) for part in self.parts]) if self.parts else np.zeros(0)
+        return np.concatenate([np.zeros(0), *(part.values.reshape(-1) for part in self.parts)])
 
     def tables(self, flat: Vector) -> list[Table]:
         """Views of a flat vector as one table for each residual."""
@@ -80,9 +87,11 @@ class Dual:
 
     def at(self, theta: Vector) -> Point:
         """Everything about the dual at theta, from one propagation."""
-        model = propagate(self.tree, self._potentials(theta))
+        tables = self.tables(theta)
+        carried = zip(self.lattices, self.members, strict=True)
+        model = propagate(self.tree, [own.lift([tables[i] for i in places]) for own, places in carried])
         marginals = self._marginals(model)
-        fitted = np.concatenate([interaction(table).reshape(-1) for table in marginals]) if marginals else np.zeros(0)
+        fitted = np.concatenate([np.zeros(0), *(interaction(table).reshape(-1) for table in marginals)])
         gradient = fitted - self.target + self.weight_of_each * theta
         penalty = 0.5 * float(np.sum(self.weight_of_each * theta * theta))
         value = self.total * model.log_z - float(np.sum(theta * self.target)) + penalty
@@ -92,30 +101,11 @@ class Dual:
         """Dual minus primal where the gradient is as given: sum_A |gradient_A|^2 / (2 w_A)."""
         return 0.5 * float(np.sum(gradient * gradient / self.weight_of_each))
 
-    def _potentials(self, theta: Vector) -> list[Table]:
-        """float64[shape of node] for each node: each theta_A is added into its host, the widest ones into nodes."""
-        tree = self.tree
-        sums = self.tables(theta)
-        nodes: dict[int, Table] = {}
-        for i, (host, node) in enumerate(self.hosts):
-            clique = self.parts[i].clique
-            if host >= 0:
-                sums[host] = sums[host] + spread(sums[i], clique, self.parts[host].clique)
-            else:
-                blank = np.zeros(tree.domain.shape(tree.nodes[node]))
-                nodes[node] = nodes.get(node, blank) + spread(sums[i], clique, tree.nodes[node])
-        return [nodes.get(i, np.zeros(tree.domain.shape(node))) for i, node in enumerate(tree.nodes)]
-
     def _marginals(self, model: Calibrated) -> tuple[Table, ...]:
         found: dict[int, Table] = {}
-        for i in reversed(range(len(self.parts))):
-            host, node = self.hosts[i]
-            clique = self.parts[i].clique
-            if host >= 0:
-                found[i] = collect(found[host], self.parts[host].clique, clique)
-            else:
-                found[i] = collect(model.beliefs[node], self.tree.nodes[node], clique) * self.total
-        return tuple(found[i] for i in range(len(self.parts)))
+        for own, places, belief in zip(self.lattices, self.members, model.beliefs, strict=True):
+            found.update(zip(places, own.lower(belief), strict=True))
+        return tuple(self.total * found[i] for i in range(len(self.parts)))
 
 
 def _node(tree: JunctionTree, clique: Clique) -> int:

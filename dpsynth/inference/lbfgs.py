@@ -1,7 +1,7 @@
 """Limited-memory BFGS for a smooth strongly convex function, with an approximate inverse Hessian as its starting metric.
 
-Steps are accepted on slopes, not on values: along a line the slope of a convex function only rises, and it stays exact long after
-differences of values have drowned in rounding. Reductions are numpy sums, so the thread count of a BLAS does not matter.
+Steps are judged by slopes first: along a line the slope of a convex function only rises, and it stays exact long after differences of
+values have drowned in rounding. Reductions are numpy sums, so the thread count of a BLAS does not matter.
 Source: Nocedal and Wright, Numerical Optimization, algorithm 7.4.
 """
 
@@ -19,9 +19,15 @@ MEMORY = 30
 FLAT = 0.5
 """A step is long enough when the slope has fallen to this part of what it was, in absolute value."""
 
+ROUNDING = 1e-12
+"""Values nearer than this part of themselves count as equal."""
+
 
 class Differentiable(Protocol):
     """A point of the function."""
+
+    @property
+    def value(self) -> float: ...
 
     @property
     def theta(self) -> Vector: ...
@@ -78,7 +84,8 @@ def search(at: Callable[[Vector], P], start: P, direction: Vector, most: int = 3
     for tried in range(1, most + 1):
         point = at(start.theta + length * direction)
         slope = dot(point.gradient, direction)
-        if abs(slope) <= FLAT * abs(first):
+        higher = slope > 0 and point.value > start.value + ROUNDING * abs(start.value)
+        if abs(slope) <= FLAT * abs(first) and not higher:
             return point, tried
         if slope < 0:
             low, low_slope, best = length, slope, point

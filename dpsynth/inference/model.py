@@ -43,6 +43,36 @@ class FitReport:
     certified: bool = True
 
 
+@dataclass(frozen=True, eq=False)
+class PairTargets:
+    """Two-way tables that records should match, for every pair of columns at once.
+
+    tables: float32[D, D] in rows, D = cells of all columns; the block of a pair holds its table, the blocks on the diagonal are 0.
+    noise: float32[d, d], standard deviation of the noise behind each pair's table in rows: how closely a match is worth having.
+    """
+
+    tables: NDArray[np.float32]
+    noise: NDArray[np.float32]
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """As a model file holds them: the upper triangle."""
+        upper = np.triu_indices(len(self.tables))
+        return {"targets": self.tables[upper], "target_noise": self.noise}
+
+    @classmethod
+    def read(cls, domain: Domain, arrays: Mapping[str, NDArray[np.generic]]) -> "PairTargets":
+        """The targets of a model file. Raises ValueError where they do not fit the domain."""
+        cells, columns = sum(domain.sizes), len(domain.columns)
+        values, noise = np.asarray(arrays["targets"], dtype=np.float32), np.asarray(arrays["target_noise"], dtype=np.float32)
+        if values.shape != (cells * (cells + 1) // 2,) or noise.shape != (columns, columns):
+            raise ValueError("targets of another domain")
+        if not (np.isfinite(values).all() and (values >= 0).all() and np.isfinite(noise).all() and (noise >= 0).all()):
+            raise ValueError("targets must be finite and not negative")
+        tables = np.zeros((cells, cells), dtype=np.float32)
+        tables[np.triu_indices(cells)] = values
+        return cls(tables + np.triu(tables, 1).T, noise)
+
+
 class Model(Protocol):
     """A joint distribution over the domain with an estimated number of rows."""
 
@@ -59,6 +89,11 @@ class Model(Protocol):
     @property
     def report(self) -> FitReport:
         """How the fit ended."""
+        ...
+
+    @property
+    def pair_targets(self) -> PairTargets | None:
+        """Two-way tables that records should match more closely than the model alone does; None where the model itself is the target."""
         ...
 
     def marginal(self, clique: Clique) -> NDArray[np.float64]:

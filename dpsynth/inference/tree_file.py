@@ -14,6 +14,9 @@ from dpsynth.inference.junction import CELL_LIMIT, JunctionTree
 from dpsynth.inference.model import FitReport
 
 FORMAT = "dpsynth-tree-1"
+MAX_AXES = 64
+"""Axes that an array can have."""
+
 SUM_TOLERANCE = 1e-6
 """How far a stored conditional may be from summing to 1."""
 
@@ -100,7 +103,8 @@ def _tree(domain: Domain, given: Mapping[str, NDArray[Any]]) -> JunctionTree:
     for i, (length, depth, parent) in enumerate(zip(lengths, separators, parents, strict=True)):
         node = tuple(domain.columns[code] for code in codes[start : start + length])
         start += length
-        _require(0 <= depth <= length, "separator_lengths", f"at most {length} at node {i}", depth)
+        _require(length <= MAX_AXES, "node_lengths", f"at most {MAX_AXES}", length)
+        _require(0 <= depth < length, "separator_lengths", f"less than {length} at node {i}", depth)
         _require(parent == -1 if i == 0 else 0 <= parent < i, "parents", f"an earlier node at node {i}", parent)
         new = set(node[depth:])
         handed = set(nodes[parent]) if i else set()

@@ -37,6 +37,11 @@ class TreeModel:
     def domain(self) -> Domain:
         return self.tree.domain
 
+    @property
+    def pair_targets(self) -> None:
+        """None: records of a tree match the tree itself."""
+        return None
+
     @cached_property
     def beliefs(self) -> tuple[Table, ...]:
         """For each node float64[shape of node], p(columns of the node)."""

@@ -3,7 +3,8 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from dpsynth import canonical
 from dpsynth.errors import SpecError
 from dpsynth.inference.estimators import model_from
 from dpsynth.inference.model import Model
-from dpsynth.release.certificate import Certificate
+from dpsynth.release.certificate import Certificate, schema_of
+from dpsynth.release.layout import CERTIFICATE_LAYOUT, fits
 from dpsynth.release.record import read_arrays, transcript_arrays, write_arrays
 
 CERTIFICATE = "release.json"
@@ -31,12 +33,16 @@ class Bundle:
     facts: dict[str, Any]
 
     def model(self) -> Model:
-        """The fitted model. Raises SpecError for a damaged file."""
-        return model_from(read_arrays(self.folder / MODEL))
+        """The fitted model. Raises SpecError for a damaged file, and for the model of another schema."""
+        model = model_from(read_arrays(self.folder / MODEL))
+        if model.domain != schema_of(self.facts).domain:
+            raise SpecError(f"{MODEL} is the model of another schema than {CERTIFICATE} states: restore both from a copy")
+        return model
 
     def records(self) -> pd.DataFrame:
-        """The synthetic records as they were written."""
-        return read_records(self.folder / records_file(self.facts["synthesis"]["format"]))
+        """The synthetic records as they were written. Raises SpecError for a damaged file."""
+        labels = [column.name for column in schema_of(self.facts).columns if column.kind == "categorical"]
+        return read_records(self.folder / records_file(self.facts["synthesis"]["format"]), labels)
 
 
 def records_file(file_format: str) -> str:
@@ -52,36 +58,51 @@ def write_bundle(
     render: makes report.html from the bundle.
     """
     work = folder.with_name(f".{folder.name}.writing")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    name = records_file(certificate.settings.format)
-    write_records(work / name, records)
-    write_arrays(work / MEASUREMENTS, transcript_arrays(certificate.transcript))
-    write_arrays(work / MODEL, model.arrays())
-    facts = {**certificate.facts(), "files": {file: _digest(work / file) for file in (name, MEASUREMENTS, MODEL)}}
-    facts = {**facts, "digest": canonical.digest(facts)}
-    (work / CERTIFICATE).write_bytes(canonical.dumps(facts) + b"\n")
-    (work / REPORT).write_text(render(Bundle(work, facts)), encoding="utf-8")
-    _flush(work)
-    if folder.exists():
-        raise SpecError(f"{folder} appeared while the release was made: move it away and finish with `dpsynth run --resume {folder}`")
-    os.rename(work, folder)
+    with _refusing_when_unwritable(folder):
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        name = records_file(certificate.settings.format)
+        write_records(work / name, records)
+        write_arrays(work / MEASUREMENTS, transcript_arrays(certificate.transcript))
+        write_arrays(work / MODEL, model.arrays())
+        facts = {**certificate.facts(), "files": {file: _digest(work / file) for file in (name, MEASUREMENTS, MODEL)}}
+        facts = {**facts, "digest": canonical.digest(facts)}
+        (work / CERTIFICATE).write_bytes(canonical.dumps(facts) + b"\n")
+        (work / REPORT).write_text(render(Bundle(work, facts)), encoding="utf-8")
+        _flush(work)
+        if os.path.lexists(folder):
+            raise SpecError(f"{folder} appeared while the release was made: move it away and finish with `dpsynth run --resume {folder}`")
+        os.rename(work, folder)
     digest: str = facts["digest"]
     return digest
+
+
+@contextmanager
+def _refusing_when_unwritable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SpecError(
+            f"{folder} cannot be written ({error.strerror}): make room or give access, "
+            f"then finish with `dpsynth run --resume {folder}`, which spends nothing"
+        ) from None
 
 
 def read_bundle(folder: Path) -> Bundle:
     """The bundle in a folder; its digest is checked, its privacy is not (see `dpsynth verify`). Raises SpecError."""
     path = folder / CERTIFICATE
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise SpecError(f"{folder} is no bundle: it holds no {CERTIFICATE}")
     try:
         facts = canonical.loads(path.read_bytes().removesuffix(b"\n"))
         digest = canonical.digest({key: value for key, value in facts.items() if key != "digest"})
-    except (ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError):
         raise SpecError(f"{path} is not a certificate: restore it from a copy") from None
     if digest != facts.get("digest"):
         raise SpecError(f"{path} was changed: its digest does not match; see `dpsynth verify {folder}`")
+    if not fits(facts, CERTIFICATE_LAYOUT):
+        raise SpecError(f"{path} does not hold what a certificate of this format holds: restore it from a copy")
+    schema_of(facts)
     return Bundle(folder, facts)
 
 
@@ -93,9 +114,14 @@ def write_records(path: Path, records: pd.DataFrame) -> None:
         records.to_csv(path, index=False, lineterminator="\n")
 
 
-def read_records(path: Path) -> pd.DataFrame:
-    """Records as `write_records` wrote them."""
-    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, keep_default_na=False, na_values=[""])
+def read_records(path: Path, labels: Sequence[str]) -> pd.DataFrame:
+    """Records as `write_records` wrote them; the columns `labels` hold texts, whatever they look like. Raises SpecError."""
+    try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(labels, "object"))
+    except (OSError, ValueError):
+        raise SpecError(f"{path} is missing or damaged: restore it from a copy") from None
 
 
 def _digest(path: Path) -> dict[str, Any]:

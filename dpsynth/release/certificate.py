@@ -5,6 +5,7 @@ from typing import Any
 
 from dpsynth import canonical
 from dpsynth.column import DECLARED
+from dpsynth.errors import SpecError
 from dpsynth.inference.model import FitReport
 from dpsynth.privacy import Guarantee, PrivacyUnit
 from dpsynth.release.record import transcript_facts
@@ -109,7 +110,13 @@ def unprotected(schema: Schema, settings: Settings) -> list[str]:
 
 def schema_of(facts: dict[str, Any]) -> Schema:
     """The schema that a certificate states. Raises SpecError."""
-    return schema_from([{key: value for key, value in column.items() if key != "cells"} for column in facts["schema"]])
+    try:
+        schema = schema_from([{key: value for key, value in column.items() if key != "cells"} for column in facts["schema"]])
+    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError):
+        raise SpecError("the certificate's schema is damaged: restore release.json from a copy") from None
+    if [column.get("cells") for column in facts["schema"]] != list(schema.domain.sizes):
+        raise SpecError("the certificate's schema states other numbers of cells than its columns have: restore release.json from a copy")
+    return schema
 
 
 def _guarantee_facts(guarantee: Guarantee) -> dict[str, str]:

@@ -3,8 +3,11 @@
 Nothing private is in it: the spec is public and the answers are noisy.
 """
 
+import fcntl
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,21 +30,46 @@ class Partial:
 
     def begin(self, spec: dict[str, Any]) -> None:
         """Claim the place before anything is charged. Raises SpecError where it is taken or cannot be written."""
-        if self.out.exists():
-            raise SpecError(f"{self.out} exists already: choose another --out; nothing was charged")
+        self._refuse_taken()
         try:
             self.out.parent.mkdir(parents=True, exist_ok=True)
             self.folder.mkdir()
-        except FileExistsError:
-            raise SpecError(
-                f"an unfinished run is in {self.folder}: finish it with `dpsynth run --resume {self.out}`, or remove that folder; nothing was charged"
-            ) from None
+            self._write("spec.json", spec)
         except OSError as error:
+            if isinstance(error, FileExistsError) and self.folder.is_dir():
+                raise SpecError(
+                    f"an unfinished run is in {self.folder}: finish it with `dpsynth run --resume {self.out}`, "
+                    "or remove that folder; nothing was charged"
+                ) from None
             raise SpecError(f"{self.out} cannot be written ({error.strerror}): choose another --out; nothing was charged") from None
-        self._write("spec.json", spec)
+        try:
+            self._refuse_taken()  # another run may have finished here between the first look and the claim
+        except SpecError:
+            self.end()
+            raise
 
-    def exists(self) -> bool:
-        return self.folder.is_dir()
+    def _refuse_taken(self) -> None:
+        if os.path.lexists(self.out):
+            raise SpecError(f"{self.out} exists already: choose another --out; nothing was charged")
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Held while a process works on the run; the operating system lets go when that ends, however it ends.
+
+        Raises SpecError where another process works on it, or there is no unfinished run.
+        """
+        try:
+            descriptor = os.open(self.folder, os.O_RDONLY)
+        except OSError:
+            raise SpecError(f"there is no unfinished run beside {self.out}: nothing to resume") from None
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise SpecError(f"another process works on the run in {self.folder}: wait until it ends") from None
+            yield
+        finally:
+            os.close(descriptor)
 
     def spec(self) -> dict[str, Any]:
         """The spec of the unfinished run."""

@@ -63,8 +63,10 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             if sum(info.file_size for info in archive.infolist()) > ARRAYS_LIMIT:
                 raise SpecError(f"{path.name} unpacks to more than {ARRAYS_LIMIT} bytes")
         with np.load(path, allow_pickle=False) as loaded:
-            return {name: loaded[name] for name in loaded.files}
-    except (OSError, ValueError, zipfile.BadZipFile, KeyError, EOFError):
+            return {name: np.asarray(loaded[name]) for name in loaded.files}
+    except SpecError:
+        raise
+    except Exception:  # noqa: BLE001 - a hostile archive fails in zipfile, zlib, ast or malloc: whichever it is, it is no archive of ours
         raise SpecError(f"{path.name} is not an archive of plain arrays: restore it from a copy") from None
 
 
@@ -84,9 +86,15 @@ def _event_facts(event: Event) -> dict[str, Any]:
     }
 
 
+def _table(array: NDArray[Any]) -> NDArray[np.int64]:
+    if array.dtype != np.int64 or array.ndim != 1:
+        raise ValueError("a noisy table is int64[cells]")
+    return array
+
+
 def _exchange(facts: dict[str, Any], arrays: Arrays) -> Exchange:
     measurements = tuple(
-        Measurement(tuple(t["columns"]), np.asarray(arrays[t["array"]], dtype=np.int64), float(canonical.rational(t["sigma"])))
+        Measurement(tuple(t["columns"]), _table(arrays[t["array"]]), float(canonical.rational(t["sigma"])))
         for t in facts["tables"]
     )
     events = tuple(

@@ -13,7 +13,7 @@ from dpsynth.inference.model import Model
 from dpsynth.reports.charts import Chart, Profile, columns_chart, rows_chart
 from dpsynth.reports.costs import expected_error_rows
 from dpsynth.reports.heat import HeatMap, heat_map
-from dpsynth.reports.wording import count, distance, joined
+from dpsynth.reports.wording import SIGMA, count, distance, joined
 from dpsynth.schema import Schema
 from dpsynth.transcript import Measurement
 
@@ -22,6 +22,7 @@ ORDERED = ("integer", "number", "code", "date", "datetime")
 BARS, NAMED_BARS, HEAT_CELLS = 120, 48, 48
 CHARTS, LISTED, MAPS = 60, 30, 4
 MAP_LIMIT = 1 << 20
+BAR_END = 2
 FAR = 4
 """A distance this many standard deviations above what noise alone explains is marked."""
 
@@ -35,6 +36,11 @@ class Compared:
     noise: float
     far: bool
 
+    @property
+    def ratio(self) -> float:
+        """How much of the distance noise explains: about 1 where it explains all of it."""
+        return self.distance / self.noise
+
 
 @dataclass(frozen=True)
 class ColumnView:
@@ -43,22 +49,22 @@ class ColumnView:
     name: str
     chart: Chart
     rows: list[tuple[str, str, str, str]]
-    summary: str
-    note: str
+    notes: str
     far: bool
 
 
 @dataclass(frozen=True)
 class TableLine:
-    """One measured table in the sorted list; bars in percent of the longest."""
+    """One measured table in the sorted list; `ratio` is distance over noise, and the bar ends at a ratio of BAR_END."""
 
+    kind: str
     what: str
     cells: str
     distance: str
     noise: str
+    ratio: str
     far: bool
     width: float
-    tick: float
 
 
 @dataclass(frozen=True)
@@ -91,14 +97,13 @@ def comparison_view(schema: Schema, measurements: Sequence[Measurement], model: 
     tables = combined(measurements)
     shown = schema.columns[:CHARTS]
     wide = [compared(clique, *tables[clique], model) for clique in tables if len(clique) > 1] if model.total > 0 else []
-    wide.sort(key=lambda c: -c.distance)
-    longest = max((max(c.distance, c.noise) for c in wide), default=1.0)
+    wide.sort(key=lambda c: -round(c.ratio, 9))
     return ComparisonView(
         total=count(model.total),
         positive=model.total > 0,
         columns=tuple(_column_view(column, tables.get((column.name,)), model) for column in shown),
         columns_left=len(schema.columns) - len(shown),
-        tables=tuple(_table_line(c, schema, longest) for c in wide[:LISTED]),
+        tables=tuple(_table_line(c, schema) for c in wide[:LISTED]),
         tables_left=max(0, len(wide) - LISTED),
         pairs=tuple(_pair_view(pair, tables[pair][0], schema, model) for pair in most_dependent(list(tables), model)),
     )
@@ -126,7 +131,7 @@ def compared(clique: Clique, measured: Table, sigma: float, model: Model) -> Com
 
 def most_dependent(cliques: Sequence[Clique], model: Model) -> list[Clique]:
     """The measured pairs whose model tables are furthest from independence, in total variation distance."""
-    pairs = [c for c in cliques if len(c) == 2 and model.domain.cells(c) <= MAP_LIMIT] if model.total > 0 else []
+    pairs: list[Clique] = [c for c in cliques if len(c) == 2 and model.domain.cells(c) <= MAP_LIMIT] if model.total > 0 else []
     return sorted(pairs, key=lambda pair: (-round(dependence(pair, model), 9), model.domain.position[pair[0]]))[:MAPS]
 
 
@@ -140,17 +145,15 @@ def _column_view(column: Column, measured: tuple[Table, float] | None, model: Mo
     clique, ordered = (column.name,), column.kind in ORDERED
     profile = profile_of(column, measured, model.marginal(clique), BARS if ordered else NAMED_BARS)
     apart = compared(clique, *measured, model) if measured and model.total > 0 else None
-    summary = "not measured by itself"
-    if measured:
-        summary = f"σ = {count(measured[1])} rows"
-    if apart:
-        summary += f" · distance {distance(apart.distance)}, noise alone {distance(apart.noise)}"
     step = -(-column.size // len(profile.labels))
-    note = f"Each bar joins up to {step} neighbouring cells." if step > 1 else ""
+    notes = [f"{SIGMA} = {count(measured[1])} rows" if measured else "not measured by itself"]
+    notes += [f"distance {distance(apart.distance)}, noise alone {distance(apart.noise)}"] if apart else []
+    notes += [f"each bar joins up to {step} neighbouring cells"] if step > 1 else []
+    notes += ["square-root scale"] if profile.skewed() else []
     if not ordered:
         profile = largest_first(profile)
     chart = columns_chart(profile) if ordered else rows_chart(profile)
-    return ColumnView(column.name, chart, profile.rows(), summary, note, apart is not None and apart.far)
+    return ColumnView(column.name, chart, profile.rows(), " · ".join(notes), apart is not None and apart.far)
 
 
 def profile_of(column: Column, measured: tuple[Table, float] | None, modelled: Table, most_bars: int) -> Profile:
@@ -182,10 +185,10 @@ def _joined_labels(labels: tuple[str, ...], starts: NDArray[np.int64]) -> tuple[
     return tuple(labels[a] if a == b else f"{labels[a]} … {labels[b]}" for a, b in zip(starts.tolist(), ends, strict=True))
 
 
-def _table_line(c: Compared, schema: Schema, longest: float) -> TableLine:
-    cells = f"{schema.domain.cells(c.clique):,}"
-    width, tick = (round(100 * value / longest, 2) for value in (c.distance, c.noise))
-    return TableLine(joined(c.clique), cells, distance(c.distance), distance(c.noise), c.far, width, tick)
+def _table_line(c: Compared, schema: Schema) -> TableLine:
+    cells, kind = f"{schema.domain.cells(c.clique):,}", "pair" if len(c.clique) == 2 else "wide"
+    width = round(100 * min(1.0, c.ratio / BAR_END), 2)
+    return TableLine(kind, joined(c.clique), cells, distance(c.distance), distance(c.noise), f"{c.ratio:.2f}", c.far, width)
 
 
 def _pair_view(pair: Clique, measured: Table, schema: Schema, model: Model) -> PairView:

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from dpsynth.privacy import plain
 from dpsynth.questions import SCORE_BITS
-from dpsynth.reports.wording import count, joined, percent, plural
+from dpsynth.reports.wording import DASH, count, joined, percent, plural
 from dpsynth.transcript import Event
 
 SHOWN = 30
@@ -50,7 +50,7 @@ class CostView:
     lines: tuple[CostLine, ...]
     more: tuple[CostLine, ...]
     rest: str
-    questions: int
+    answers: str
 
 
 def cost_view(events: Sequence[Event], cap: Fraction) -> CostView:
@@ -60,7 +60,7 @@ def cost_view(events: Sequence[Event], cap: Fraction) -> CostView:
     lines = [_line(group, cap, longest) for group in groups[:LISTED]]
     left = groups[LISTED:]
     rest = f"and {len(left):,} more, {percent(float(sum(map(_rho, left), Fraction(0)) / cap))} of the cap together" if left else ""
-    return CostView(_parts(groups, cap), tuple(lines[:SHOWN]), tuple(lines[SHOWN:]), rest, len(events))
+    return CostView(_parts(groups, cap), tuple(lines[:SHOWN]), tuple(lines[SHOWN:]), rest, plural(len(events), "answer"))
 
 
 def grouped(events: Sequence[Event]) -> list[list[Event]]:
@@ -97,9 +97,9 @@ def _line(group: list[Event], cap: Fraction, longest: Fraction) -> CostLine:
         what=_choices(group) if choice else joined(event.clique),
         size=_candidates(group) if choice else f"{event.outcomes:,}",
         sigma=count(sigma),
-        error="–" if choice else count(expected_error_rows(sigma)),
+        error=DASH if choice else count(expected_error_rows(sigma)),
         rho=plain(rho),
-        share=percent(float(rho / cap)) if cap else "–",
+        share=percent(float(rho / cap)) if cap else DASH,
         width=round(100 * float(rho / longest), 2) if longest else 0.0,
     )
 
@@ -110,7 +110,7 @@ def _choices(group: list[Event]) -> str:
 
 def _candidates(group: list[Event]) -> str:
     least, most = min(e.outcomes for e in group), max(e.outcomes for e in group)
-    return f"of {most:,}" if least == most else f"of {least:,} to {most:,}"
+    return plural(most, "candidate") if least == most else f"{least:,}{DASH}{most:,} candidates"
 
 
 def _parts(groups: list[list[Event]], cap: Fraction) -> tuple[CostPart, ...]:

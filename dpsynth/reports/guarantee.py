@@ -48,21 +48,27 @@ def guarantee_view(facts: dict[str, Any]) -> GuaranteeView:
         enforced=unit["enforced"],
         attacks=tuple((percent(a), percent_up(found_at_most(epsilon, delta, a))) for a in FALSE_ALARMS),
         spent=plain(spent),
-        spent_share=percent(float(spent / rho)) if rho else "0 %",
+        spent_share=percent(float(spent / rho)) if rho else "0%",
         delta_rows=plain(delta * rows) if rows else "",
     )
 
 
 def presence(unit_id: str) -> str:
     """The difference between neighbouring tables, as the start of a sentence."""
-    return f"Whether or not all rows of one {unit_id!r} are in the table" if unit_id else "Whether or not any one row is in the table"
+    return (
+        f"Whether or not all rows of one value of {unit_id!r} are in the table" if unit_id else "Whether or not any one row is in the table"
+    )
 
 
 def unit_words(unit_id: str, max_rows: int) -> str:
     """Whom the guarantee protects, in one or two sentences."""
     if not unit_id:
-        return "Each row is taken to be one person. Where one person has several rows, each row is protected, but the person as a whole less so."
-    return f"All rows with one value of column {unit_id!r} are protected together. At most {plural(max_rows, 'row')} of each value can have been used."
+        return (
+            "Each row is taken to be one person. "
+            "Where one person has several rows, each row is protected, but the person as a whole less so."
+        )
+    used = f"At most {plural(max_rows, 'row')} of each value can have been used."
+    return f"All rows with one value of column {unit_id!r} are protected together. {used}"
 
 
 def found_at_most(epsilon: Fraction, delta: Fraction, false_alarms: float) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.reports.charts import LETTER, WIDTH, Text
-from dpsynth.reports.wording import shortened
+from dpsynth.reports.wording import letters, shortened
 
 LEVELS = 12
 
@@ -30,22 +30,23 @@ class HeatMap:
 def heat_map(table: NDArray[np.float64], most: float, down: tuple[str, ...], across: tuple[str, ...]) -> HeatMap:
     """The map of float64[rows, columns]; shade grows with the square root, from 0 rows and fewer to `most`."""
     n, m = table.shape
-    left = 14 + round(LETTER * max(len(shortened(label, 16)) for label in down))
-    below = 12 + round(0.85 * LETTER * max(len(shortened(label, 16)) for label in across))
+    left = 18 + round(LETTER * max(letters(shortened(label, 16)) for label in down))
+    below = 22 + round(0.85 * LETTER * max(letters(shortened(label, 16)) for label in across))
     top, right = 4, WIDTH - 10
     cell_width = round((right - left) / m, 3)
     cell_height = round(min(26.0, max(15.0, 300 / n)) if n <= 24 else 340 / n, 3)
     bottom = round(top + cell_height * n, 1)
-    places = [(left + cell_width * (i + 0.5), bottom + 14) for i in range(m)]
-    names = tuple(Text(round(x + 3, 1), y, shortened(across[i], 16), "end", -55) for i, (x, y) in enumerate(places) if i in _spread(m, cell_width))
-    rows = tuple(Text(left - 6, round(top + cell_height * (i + 0.5) + 4, 1), shortened(down[i], 16), "end") for i in _spread(n, cell_height))
+    places = [(round(left + cell_width * (i + 0.5) + 3, 1), bottom + 14) for i in range(m)]
+    names = tuple(Text(*places[i], shortened(across[i], 16), "end", -55) for i in _spread(m, cell_width))
+    heights = [round(top + cell_height * (i + 0.5) + 4, 1) for i in range(n)]
+    rows = tuple(Text(left - 6, heights[i], shortened(down[i], 16), "end") for i in _spread(n, cell_height))
     return HeatMap(bottom + below, left, top, right, bottom, cell_width, cell_height, _shades(table, most), (*rows, *names))
 
 
-def _spread(cells: int, size: float) -> set[int]:
+def _spread(cells: int, size: float) -> range:
     """Which cells get a label: every one where there is room, else every second, third ... one."""
     step = max(1, -(-15 // max(1, int(size))))
-    return set(range(0, cells, step))
+    return range(0, cells, step)
 
 
 def _shades(table: NDArray[np.float64], most: float) -> tuple[tuple[float, str], ...]:

@@ -10,14 +10,14 @@ BLIND_SPOTS = (
     ("A second ledger for the same people.", "Releases charged to another account add up with this one, and nothing here can see them."),
     ("Copies of the data elsewhere.", "The guarantee is about what this release reveals, not about other files, backups or publications."),
     ("A malicious operator.", "Whoever may read the private rows can publish them without this software, or change the software."),
-    ("Neighbours on the same machine.", "Someone who watches time, memory or disk while the run is under way may learn what the answers hide."),
+    ("Others on the same machine.", "Whoever watches time, memory or disk while the run is under way may learn what the answers hide."),
 )
 
 SHOWS = (
     "that no file of the bundle but this page was changed since it was certified",
     "that every noisy table and every selection in the bundle was paid for, at the price its noise implies",
     "that the prices add up to no more than the claimed cap, and that the cap implies the claimed epsilon and delta",
-    "with the ledger: that the cap was charged before the first answer, within the total that the budget's owner allowed",
+    "with the ledger: that the cap was charged before any answer was recorded, within the total that the budget's owner allowed",
 )
 
 
@@ -131,4 +131,4 @@ def _range(column: dict[str, Any]) -> str:
 
 def _outside(column: dict[str, Any]) -> str:
     places = {"clip": "the nearest bound", "first": "the first cell", "other": "“other”", "missing": "missing"}
-    return places.get(column["outside"], column["outside"])
+    return places.get(column["outside"], str(column["outside"]))

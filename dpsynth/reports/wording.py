@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from decimal import ROUND_CEILING, Context, Decimal
 from fractions import Fraction
 
+DASH, MINUS, SIGMA, TIMES = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{GREEK SMALL LETTER SIGMA}", "\N{MULTIPLICATION SIGN}"
 _EXACT = Context(prec=40, Emin=-(10**9), Emax=10**9)
 
 
@@ -19,22 +20,24 @@ def count(value: float) -> str:
     size = abs(value)
     digits = 0 if size >= 100 or size == 0 else 1 if size >= 10 else 2
     text = f"{value:,.{digits}f}"
-    return text.replace("-", "−") if float(text.replace(",", "")) else "0"
+    return text.replace("-", MINUS) if float(text.replace(",", "")) else "0"
 
 
 def axis_number(value: float) -> str:
     """A round number on an axis: 0, 500, 20k, 1.5M."""
     for unit, name in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= unit:
-            return f"{value / unit:g}{name}".replace("-", "−")
-    return f"{value:g}".replace("-", "−")
+            return f"{value / unit:g}{name}".replace("-", MINUS)
+    return f"{value:g}".replace("-", MINUS)
 
 
 def percent(share: float) -> str:
-    """A share of a whole: 12.3 %, or "< 0.1 %" where rounding would hide it."""
+    """A share of a whole: 12.3%, or "under 0.1%" and "over 99.9%" where rounding would hide the rest."""
     if 0 < share < 0.001:
-        return "< 0.1 %"
-    return f"{100 * share:.1f} %"
+        return "under 0.1%"
+    if 0.9995 <= share < 1:
+        return "over 99.9%"
+    return f"{100 * share:.1f}%"
 
 
 def distance(value: float) -> str:
@@ -43,17 +46,17 @@ def distance(value: float) -> str:
 
 
 def factor_up(epsilon: Fraction) -> str:
-    """e to the epsilon, rounded up to three digits; beyond a million, in words."""
+    """e to the epsilon, rounded up to three digits; from about half a million on, to a power of ten."""
     exponent = _EXACT.divide(Decimal(epsilon.numerator), Decimal(epsilon.denominator))
     if exponent > 13:
-        return "more than a million"
+        return f"10^{math.ceil(_EXACT.divide(exponent, _EXACT.ln(Decimal(10))))}"
     value = Context(prec=3, rounding=ROUND_CEILING).plus(_EXACT.exp(exponent))
     return f"{value:,f}" if value >= 1000 else f"{value.normalize():f}"
 
 
 def percent_up(share: float) -> str:
-    """A share, rounded up to a tenth of a percent, at most 100 %."""
-    return f"{min(100.0, math.ceil(share * 1000 - 1e-9) / 10):g} %"
+    """A share, rounded up to a tenth of a percent, at most 100%."""
+    return f"{min(100.0, math.ceil(share * 1000) / 10):g}%"
 
 
 def plural(number: int, one: str, many: str = "") -> str:
@@ -63,14 +66,20 @@ def plural(number: int, one: str, many: str = "") -> str:
 
 def joined(names: Sequence[str]) -> str:
     """Columns of one table, in words."""
-    return " × ".join(names) if names else "number of rows"
+    return f" {TIMES} ".join(names) if names else "number of rows"
 
 
-def shortened(text: object, width: int) -> str:
-    """Text cut to a width in Latin letters; wide letters count twice."""
-    visible, used = str(shown(text)), 0
-    for place, letter in enumerate(visible):
-        used += 2 if unicodedata.east_asian_width(letter) in "WF" else 1
-        if used > width:
-            return visible[: max(1, place - 1)] + "…"
-    return visible
+def letters(text: str) -> int:
+    """How wide text is, in Latin letters: wide letters count twice."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def shortened(text: str, width: int) -> str:
+    """Text, its invisible characters spelled out, cut to a width in Latin letters."""
+    visible = str(shown(text))
+    if letters(visible) <= width:
+        return visible
+    kept = visible[:width]
+    while letters(kept) > width - 1:
+        kept = kept[:-1]
+    return kept + "…"

@@ -1,11 +1,12 @@
 """The strategies a spec can name."""
 
 from dpsynth.errors import SpecError
+from dpsynth.strategies.all_pairs import AllPairs
 from dpsynth.strategies.independent import Independent
 from dpsynth.strategies.mst import Mst
 from dpsynth.strategies.strategy import Strategy
 
-STRATEGIES: dict[str, Strategy] = {"independent": Independent(), "mst": Mst()}
+STRATEGIES: dict[str, Strategy] = {"all-pairs": AllPairs(), "independent": Independent(), "mst": Mst()}
 DEFAULT_STRATEGY = "mst"
 
 

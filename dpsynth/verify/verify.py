@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Check a dpsynth release without the package, the data or the network: `python verify.py DIR [--ledger FOLDER]`.
 
-Standard library only; nothing of the package is imported. Every line printed names the rule it applied. Exit code 0: all rules hold; 4: one does not.
+Standard library only; nothing of the package is imported. Every line printed names the rule it applied.
+Exit code 0: all rules hold; 4: one does not.
 Costs are exact fractions; the conversion to (epsilon, delta) is evaluated at the certificate's witness with 80 digits, rounded up.
 """
 
 import argparse
-import ast
 import hashlib
 import json
 import math
@@ -14,15 +14,18 @@ import re
 import sys
 import zipfile
 from dataclasses import dataclass, field
-from decimal import ROUND_FLOOR, Context, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 from pathlib import Path
 
 RHO_UNIT = 1 << 60
 SCORE_UNIT = 1 << 16
 CONTEXT = Context(prec=80, Emin=-(10**9), Emax=10**9)
-SLACK = Decimal("1e-60")
+OUTWARD = CONTEXT.add(Decimal(1), Decimal("1e-60"))
 LARGEST_FILE = 1 << 28
+BEFORE = {"MEASURED": ("PREPARE",), "RELEASED": ("MEASURED",), "ABORTED": ("PREPARE", "MEASURED")}
+EVENT_KEYS = ("mechanism", "columns", "sensitivity", "scale", "outcomes", "rho", "question")
+ENTRY_KEYS = {"v", "seq", "prev", "type", "id", "release", "day", "track", "rho", "delta", "body", "code", "actor", "hash"}
 TRUSTED = (
     "that at most max_rows rows of each unit were used, and the curator ran unmodified (the code's tests and proofs say why it does)",
     "that the noise came from the operating system's generator, unseeded",
@@ -46,7 +49,8 @@ class Verdict:
         return bool(self.lines) and all(kind != "FAIL" for kind, _ in self.lines)
 
     def __str__(self) -> str:
-        return "\n".join(f"{kind:8}{text}" for kind, text in self.lines)
+        lines = ("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text) for _, text in self.lines)  # names may hold escape codes
+        return "\n".join(f"{kind:8}{text}" for (kind, _), text in zip(self.lines, lines, strict=True))
 
 
 def verify(folder: str | Path, ledger: str | Path | None = None) -> Verdict:
@@ -55,35 +59,33 @@ def verify(folder: str | Path, ledger: str | Path | None = None) -> Verdict:
     state: dict = {}
     steps = [lambda: certificate(Path(folder), state), lambda: files(Path(folder), state), lambda: events(state)]
     steps += [lambda: answers(Path(folder), state), lambda: total(state), lambda: conversion(state)]
-    steps += [lambda: membership(Path(ledger), state, verdict) if ledger is not None else no_ledger(verdict)]
-    for step in steps:
-        try:
-            verdict.lines.extend(("ok", line) for line in step())
-        except Broken as error:
-            verdict.lines.append(("FAIL", str(error)))
-            break
-        except Exception as error:  # hostile input may fail anywhere: whatever fails, the release does not verify
-            verdict.lines.append(("FAIL", f"the release cannot be read as this format says ({type(error).__name__})"))
-            break
-    else:
+    if ledger is not None:
+        steps.append(lambda: membership(Path(ledger), state, verdict))
+    if all(attempted(step, verdict, "release") for step in steps):
         verdict.lines.extend(("trust", line) for line in TRUSTED)
+    if ledger is None:
+        verdict.lines.append(("warning", "no ledger was given (--ledger FOLDER), so nothing shows that the budget was charged"))
     return verdict
 
 
 def verify_ledger(folder: str | Path) -> Verdict:
     """Check a ledger on its own: its chain, and that its policy was never exceeded."""
+    verdict = Verdict()
+    attempted(lambda: chain_lines(chain(read_bytes(Path(folder) / "ledger.jsonl"))), verdict, "ledger")
+    return verdict
+
+
+def attempted(step, verdict: Verdict, what: str) -> bool:
+    """Whether the step's rules hold; its lines are added either way."""
     try:
-        entries = chain(read_bytes(Path(folder) / "ledger.jsonl"))
+        verdict.lines.extend(("ok", line) for line in step())
     except Broken as error:
-        return Verdict([("FAIL", str(error))])
-    except Exception as error:
-        return Verdict([("FAIL", f"the ledger cannot be read as this format says ({type(error).__name__})")])
-    count = sum(entry["type"] == "PREPARE" for entry in entries)
-    first = f"the ledger's {len(entries)} entries form one chain, head {entries[-1]['hash']}"
-    return Verdict([("ok", first), ("ok", f"at each of {count} PREPARE entries the sum of costs stayed within the policy's epsilon")])
-
-
-# --- reading -------------------------------------------------------------------------------------------------------------------------
+        verdict.lines.append(("FAIL", str(error)))
+        return False
+    except Exception as error:  # hostile input may fail anywhere: whatever fails, the release does not verify
+        verdict.lines.append(("FAIL", f"the {what} cannot be read as this format says ({type(error).__name__})"))
+        return False
+    return True
 
 
 def canonical(value) -> bytes:
@@ -137,24 +139,21 @@ def whole(value, least: int, what: str) -> int:
 
 
 def short(value: Fraction) -> str:
-    return f"{float(value):.6g}"
-
-
-# --- the rules -----------------------------------------------------------------------------------------------------------------------
+    """Six digits, rounded up: no printed loss is below the true one."""
+    return f"{Context(prec=6, rounding=ROUND_CEILING).divide(Decimal(value.numerator), Decimal(value.denominator)).normalize():g}"
 
 
 def certificate(folder: Path, state: dict):
     """release.json is canonical and carries its own digest."""
-    record = read_canonical(read_bytes(folder / "release.json").rstrip(b"\n"), "release.json")
-    if read_bytes(folder / "release.json") != canonical(record) + b"\n":
+    data = read_bytes(folder / "release.json")
+    record = read_canonical(data.removesuffix(b"\n"), "release.json")
+    if not data.endswith(b"\n"):
         raise Broken("release.json is not one canonical line")
     claimed = record.pop("digest", None)
     if hashlib.sha256(canonical(record)).hexdigest() != claimed:
         raise Broken("release.json was changed: its digest does not match its content")
-    if record["format"] != "dpsynth-release/1":
-        raise Broken("release.json is of another format than dpsynth-release/1")
-    if record["rehearsal"] is not False:
-        raise Broken("this is a REHEARSAL on made-up rows: it claims nothing and is not a release")
+    if record["format"] != "dpsynth-release/1" or record["rehearsal"] is not False:
+        raise Broken("this is a REHEARSAL on made-up rows, which claims nothing, or of another format than dpsynth-release/1")
     state.update(record=record, digest=claimed)
     yield f"release.json of {record['release']['name']!r} is canonical and matches its own digest {claimed[:16]}..."
 
@@ -166,11 +165,11 @@ def files(folder: Path, state: dict):
     if present != set(listed):
         raise Broken(f"files and certificate differ: {sorted(present ^ set(listed))}")
     for name, facts in listed.items():
-        digest = hashlib.sha256()
+        if (folder / name).is_symlink() or not (folder / name).is_file():
+            raise Broken(f"{name} is not a plain file")
         with open(folder / name, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-        if (folder / name).stat().st_size != facts["bytes"] or digest.hexdigest() != facts["sha256"]:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if (folder / name).stat().st_size != facts["bytes"] or digest != facts["sha256"]:
             raise Broken(f"{name} was changed: its digest does not match the certificate")
     yield f"{len(listed)} files match their digests: {', '.join(sorted(listed))} (report.html is not digested)"
 
@@ -202,8 +201,9 @@ def check_event(event: dict, k: int, cells: dict) -> None:
         if sensitivity != k or event["outcomes"] != math.prod(cells[column] for column in event["columns"]):
             raise Broken(f"the event on {event['columns']} states another sensitivity or table than unit and schema imply")
     elif mechanism == "noisy-max":
-        if sensitivity % (k * SCORE_UNIT) or whole(event["outcomes"], 1, "outcomes") < 1:
-            raise Broken("a selection states a sensitivity that is no multiple of max_rows x 2^16")
+        weight, rest = divmod(sensitivity, k * SCORE_UNIT)
+        if rest or weight > 32 or event["columns"] or whole(event["outcomes"], 1, "outcomes") < 1:
+            raise Broken("a selection states a sensitivity that is not max_rows x 2^16 x a weight from 1 to 32")
     else:
         raise Broken("an event names a mechanism that is not proved")
     scale, rho = rational(event["scale"]), rational(event["rho"])
@@ -217,7 +217,8 @@ def check_exchange(exchange: dict) -> None:
     noisy = [(tuple(e["columns"]), e["scale"]) for e in exchange["events"] if e["mechanism"] == "discrete-gaussian"]
     selections = [e for e in exchange["events"] if e["mechanism"] == "noisy-max"]
     chosen = exchange["selected"]
-    if tables != noisy or (chosen is not None) != (len(selections) == 1) or len(selections) > 1:
+    other = any(event["question"] != exchange["question"] for event in exchange["events"])
+    if other or tables != noisy or len(selections) != (chosen is not None):
         raise Broken("an answer was released without an event that pays for it")
     if selections and not 0 <= whole(chosen, 0, "selected") < selections[0]["outcomes"]:
         raise Broken("a selection names a candidate that does not exist")
@@ -227,32 +228,32 @@ def answers(folder: Path, state: dict):
     """The noisy tables are those of the transcript that the ledger's MEASURED entry names."""
     parts = []
     with zipfile.ZipFile(folder / "measurements.npz") as archive:
+        paid = sorted(f"{table['array']}.npy" for exchange in state["record"]["exchanges"] for table in exchange["tables"])
+        if sorted(archive.namelist()) != paid or len(set(paid)) != len(paid):
+            raise Broken("measurements.npz holds other arrays than the tables that were paid for")
         for exchange in state["record"]["exchanges"]:
             digests = []
             for table in exchange["tables"]:
                 cells = math.prod(state["cells"][column] for column in table["columns"])
                 digests.append([table["columns"], hashlib.sha256(int64_array(archive, table["array"], cells)).hexdigest()])
             answer = hashlib.sha256(canonical([digests, exchange["selected"]])).hexdigest()
-            parts.append([exchange["question"], answer, [event_facts(event) for event in exchange["events"]]])
+            parts.append([exchange["question"], answer, [[event[key] for key in EVENT_KEYS] for event in exchange["events"]]])
     state["transcript"] = hashlib.sha256(canonical(parts)).hexdigest()
     if state["transcript"] != state["record"]["transcript"]:
         raise Broken("measurements.npz does not hold the answers of the certificate's transcript")
     yield f"the noisy tables are those of transcript {state['transcript'][:16]}..."
 
 
-def event_facts(event: dict) -> list:
-    return [event[key] for key in ("mechanism", "columns", "sensitivity", "scale", "outcomes", "rho", "question")]
-
-
 def int64_array(archive: zipfile.ZipFile, name: str, cells: int) -> bytes:
     """The raw little-endian values of a one-dimensional int64 array in .npy format, version 1.0."""
     info = archive.getinfo(f"{name}.npy")
-    if info.file_size > 8 * cells + 4096:
+    if info.file_size > min(8 * cells + 4096, LARGEST_FILE) or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise Broken(f"array {name} is larger than its table")
-    data = archive.read(info)
+    with archive.open(info) as file:
+        data = file.read(info.file_size)  # never unpacks more than that, whatever the compressed bytes hold
     length = int.from_bytes(data[8:10], "little")
-    header = ast.literal_eval(data[10 : 10 + length].decode("latin1").strip())
-    if data[:8] != b"\x93NUMPY\x01\x00" or header != {"descr": "<i8", "fortran_order": False, "shape": (cells,)}:
+    header = data[10 : 10 + length].decode("latin1").strip()
+    if data[:8] != b"\x93NUMPY\x01\x00" or header != f"{{'descr': '<i8', 'fortran_order': False, 'shape': ({cells},), }}":
         raise Broken(f"array {name} is not int64[{cells}]")
     values = data[10 + length :]
     if len(values) != 8 * cells:
@@ -274,7 +275,9 @@ def conversion(state: dict):
     """delta >= exp((a-1)(a rho - epsilon)) / (a-1) * (1-1/a)^a at the witness a (arXiv:2004.00010, Proposition 12)."""
     claim = state["record"]["guarantee"]
     rho, epsilon, delta, alpha = (rational(claim[key]) for key in ("rho", "epsilon", "delta", "alpha"))
-    if alpha <= 1 or epsilon <= 0 or not 0 < delta < 1 or delta_bound(alpha, rho, epsilon) > decimal_down(delta):
+    if claim["track"] != "zcdp" or not 1 < alpha <= 10**10 or not 0 < epsilon <= 10**6 or not 0 < delta < 1 or rho > 10**9:
+        raise Broken("the claim is out of all proportion: 80 digits do not decide it")
+    if delta_bound(alpha, rho, epsilon) > decimal_down(delta):
         raise Broken("the claimed (epsilon, delta) is better than rho implies at the witness")
     yield f"rho = {short(rho)} implies ({short(epsilon)}, {short(delta)})-differential privacy at order {short(alpha)}"
 
@@ -282,7 +285,7 @@ def conversion(state: dict):
 def delta_bound(alpha: Fraction, rho: Fraction, epsilon: Fraction) -> Decimal:
     c = CONTEXT
     terms = c.add(decimal((alpha - 1) * (alpha * rho - epsilon)), c.multiply(decimal(alpha), c.ln(decimal(1 - 1 / alpha))))
-    return c.multiply(c.exp(c.subtract(terms, c.ln(decimal(alpha - 1)))), 1 + SLACK)
+    return c.multiply(c.exp(c.subtract(terms, c.ln(decimal(alpha - 1)))), OUTWARD)
 
 
 def decimal(value: Fraction) -> Decimal:
@@ -293,19 +296,10 @@ def decimal_down(value: Fraction) -> Decimal:
     return Context(prec=80, rounding=ROUND_FLOOR).divide(Decimal(value.numerator), Decimal(value.denominator))
 
 
-# --- the ledger ----------------------------------------------------------------------------------------------------------------------
-
-
-def no_ledger(verdict: Verdict):
-    verdict.lines.append(("warning", "no ledger was given (--ledger FOLDER), so nothing shows that the budget was charged"))
-    return ()
-
-
 def membership(folder: Path, state: dict, verdict: Verdict):
-    """The ledger's chain holds, and holds this release: PREPARE with its cap and unit, MEASURED with its transcript, RELEASED with its digest."""
+    """The ledger's chain holds this release: PREPARE with its cap and unit, MEASURED with its transcript, RELEASED with its digest."""
     record, entries = state["record"], chain(read_bytes(folder / "ledger.jsonl"))
-    yield f"the ledger's {len(entries)} entries form one chain, head {entries[-1]['hash'][:16]}..."
-    yield f"at each of {sum(e['type'] == 'PREPARE' for e in entries)} PREPARE entries the sum of costs stayed within the policy's epsilon"
+    yield from chain_lines(entries)
     own = {entry["type"]: entry for entry in entries if entry["id"] == record["ledger"]["entry"]}
     if entries[0]["body"]["dataset"] != record["ledger"]["dataset"] or not {"PREPARE", "MEASURED"} <= set(own):
         raise Broken("this release is not in this ledger")
@@ -318,7 +312,8 @@ def membership(folder: Path, state: dict, verdict: Verdict):
     count = sum(len(exchange["events"]) for exchange in record["exchanges"])
     if measured["body"] != {"transcript": state["transcript"], "events": count}:
         raise Broken("the ledger's MEASURED entry names another transcript")
-    yield f"PREPARE (entry {prepare['seq']}) charged rho = {short(rational(prepare['rho']))}; MEASURED (entry {measured['seq']}) names this transcript"
+    yield f"PREPARE (entry {prepare['seq']}) charged rho = {short(rational(prepare['rho']))}"
+    yield f"MEASURED (entry {measured['seq']}) names this transcript"
     if "RELEASED" not in own:
         verdict.lines.append(("warning", "the ledger has no RELEASED entry for this release: `dpsynth run --resume` completes it"))
     elif own["RELEASED"]["body"]["certificate"] != state["digest"]:
@@ -327,39 +322,57 @@ def membership(folder: Path, state: dict, verdict: Verdict):
         yield f"RELEASED (entry {own['RELEASED']['seq']}) names this certificate"
 
 
+def chain_lines(entries: list[dict]):
+    yield f"the ledger's {len(entries)} entries form one chain, head {entries[-1]['hash']}"
+    count = sum(entry["type"] == "PREPARE" for entry in entries)
+    yield f"at each of {count} PREPARE entries the sum of costs stayed within the policy's epsilon"
+
+
 def chain(data: bytes) -> list[dict]:
+    """The entries, each where it was written, within the policy that stood then."""
     if not data.endswith(b"\n"):
         raise Broken("the ledger's last line is torn: the next use of the ledger settles it")
     entries: list[dict] = []
-    spent, given, policy, status = Fraction(0), Fraction(0), None, {}
+    account: dict = {"rho": Fraction(0), "delta": Fraction(0), "policy": None, "unit": None, "status": {}}
     for seq, line in enumerate(data[:-1].split(b"\n")):
         entry = read_canonical(line, f"ledger entry {seq}")
         content = canonical({key: value for key, value in entry.items() if key != "hash"})
-        prev = entries[-1]["hash"] if entries else "0" * 64
-        if entry["v"] != 1 or entry["seq"] != seq or entry["prev"] != prev or hashlib.sha256(b"\x00" + content).hexdigest() != entry["hash"]:
+        place = (1, seq, entries[-1]["hash"] if entries else "0" * 64, hashlib.sha256(b"\x00" + content).hexdigest())
+        if set(entry) != ENTRY_KEYS or (entry["v"], entry["seq"], entry["prev"], entry["hash"]) != place:
             raise Broken(f"ledger entry {seq} is not the one that was written there")
-        kind, rho, delta = entry["type"], rational(entry["rho"]), rational(entry["delta"])
-        if kind != {0: "GENESIS", 1: "POLICY"}.get(seq, kind) or (seq and kind == "GENESIS") or (kind != "PREPARE" and (rho or delta)):
-            raise Broken(f"ledger entry {seq} cannot stand there")
-        if kind == "POLICY":
-            policy = rational(entry["body"]["epsilon"]), rational(entry["body"]["delta"])
-        elif kind == "PREPARE":
-            spent, given = spent + rho, given + delta
-            if rho <= 0 or entry["id"] in status or not within(spent, policy[0], policy[1] - given):
-                raise Broken(f"ledger entry {seq} charges what the policy does not allow")
-        elif kind in ("MEASURED", "RELEASED", "ABORTED"):
-            before = {"MEASURED": ("PREPARE",), "RELEASED": ("MEASURED",), "ABORTED": ("PREPARE", "MEASURED")}[kind]
-            if status.get(entry["id"]) not in before:
-                raise Broken(f"ledger entry {seq} ({kind}) does not follow from the ones before")
-        if kind not in ("GENESIS", "POLICY", "NOTE"):
-            status[entry["id"]] = kind
+        if not follows(entry, account):
+            raise Broken(f"ledger entry {seq} ({entry['type'][:10]}) cannot stand there, or charges what the policy does not allow")
         entries.append(entry)
     return entries
 
 
+def follows(entry: dict, account: dict) -> bool:
+    """Whether an entry may follow what the account holds; adds it. A unit, once stated, stays; only PREPARE charges."""
+    kind, rho, delta, status = entry["type"], rational(entry["rho"]), rational(entry["delta"]), account["status"]
+    if kind != {0: "GENESIS", 1: "POLICY"}.get(entry["seq"], kind) or (entry["seq"] and kind == "GENESIS"):
+        return False
+    if kind in ("POLICY", "PREPARE"):
+        unit = entry["body"]["unit"]["id"]
+        if unit is not None and account["unit"] not in (None, unit):
+            return False
+        account["unit"] = account["unit"] if unit is None else unit
+    if kind == "POLICY":
+        account["policy"] = rational(entry["body"]["epsilon"]), rational(entry["body"]["delta"])
+    if kind == "PREPARE":
+        account["rho"], account["delta"] = account["rho"] + rho, account["delta"] + delta
+        if rho <= 0 or not entry["id"] or entry["id"] in status or entry["body"]["unit"]["neighbours"] != "add-remove":
+            return False
+        status[entry["id"]] = kind
+        return within(account["rho"], account["policy"][0], account["policy"][1] - account["delta"])
+    if kind in BEFORE and status.get(entry["id"]) not in BEFORE[kind]:
+        return False
+    status.update({entry["id"]: kind} if kind in BEFORE else {})
+    return rho == delta == 0 and (kind in BEFORE or kind in ("GENESIS", "POLICY", "NOTE"))
+
+
 def within(rho: Fraction, epsilon: Fraction, delta: Fraction) -> bool:
     """Whether rho-zCDP is (epsilon, delta)-differential privacy at the best order: the root of (2a-1) rho - epsilon + ln(1-1/a)."""
-    low, high = 1 + 2.0**-20, 1e6
+    low, high = 1 + 2.0**-20, 1e9
     for _ in range(200):
         middle = math.sqrt(low * high)
         if (2 * middle - 1) * float(rho) - float(epsilon) + math.log1p(-1 / middle) < 0:
@@ -375,6 +388,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--ledger", metavar="FOLDER", help="the folder that holds ledger.jsonl")
     given = parser.parse_args(arguments)
     verdict = verify(given.folder, given.ledger)
+    sys.stdout.reconfigure(errors="backslashreplace")
     print(verdict)
     print("VERIFIED" if verdict.ok else "NOT VERIFIED")
     return 0 if verdict.ok else 4

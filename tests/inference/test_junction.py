@@ -19,10 +19,12 @@ def test_it_is_a_junction_tree_of_all_columns_and_cliques(groups, sizes):
     tree = junction_tree(domain, wanted)
     assert set().union(*tree.nodes) == set(COLUMNS)
     assert all(tree.host(clique) is not None for clique in wanted)
-    assert tree.parents[0] == -1 and all(0 <= parent < i for i, parent in enumerate(tree.parents) if i)
+    assert tree.parents[0] == -1
+    assert all(0 <= parent < i for i, parent in enumerate(tree.parents) if i)
     for i, (node, parent) in enumerate(zip(tree.nodes, tree.parents, strict=True)):
         shared = set(node) & set(tree.nodes[parent]) if i else set()
-        assert set(tree.separators[i]) == shared and node[: len(shared)] == tree.separators[i]
+        assert set(tree.separators[i]) == shared
+        assert node[: len(shared)] == tree.separators[i]
         assert not any(set(node) < set(other) for other in tree.nodes)
     for column in COLUMNS:  # running intersection: the nodes of a column hang together
         holding = {i for i, node in enumerate(tree.nodes) if column in node}

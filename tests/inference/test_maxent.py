@@ -23,7 +23,9 @@ def test_every_marginal_is_that_of_brute_force(name):
     measurements = measured(DOMAIN, SHAPES[name])
     ours = MaxEnt(tolerance=1e-12).fit(DOMAIN, measurements)
     oracle = BruteForce(tolerance=1e-14).fit(DOMAIN, measurements)
-    assert ours.report.converged and oracle.report.converged and ours.report.certified
+    assert ours.report.converged
+    assert oracle.report.converged
+    assert ours.report.certified
     assert ours.total == pytest.approx(oracle.total)
     for query in QUERIES:
         np.testing.assert_allclose(ours.marginal(query), oracle.marginal(query), atol=1e-4 * max(1.0, ours.total))
@@ -50,9 +52,11 @@ def test_any_measurements_give_the_model_of_brute_force(groups, rows, sigma, see
 @pytest.mark.parametrize("name", ["cycle", "overlapping triples"])
 def test_extreme_scales_converge(name, rows, sigma):
     model = MaxEnt().fit(DOMAIN, measured(DOMAIN, SHAPES[name], rows, sigma))
-    assert model.report.converged and model.report.gap <= 1e-4
+    assert model.report.converged
+    assert model.report.gap <= 1e-4
     found = model.marginal(DOMAIN.columns)
-    assert np.isfinite(found).all() and (found >= 0).all()
+    assert np.isfinite(found).all()
+    assert (found >= 0).all()
 
 
 def test_little_noise_gives_back_the_measured_tables():
@@ -74,13 +78,17 @@ def test_noise_alone_is_shrunk_away():
 
 def test_a_negative_total_gives_no_rows_but_a_distribution():
     model = MaxEnt().fit(DOMAIN, [Measurement(("a", "b"), np.full(6, -50), 10.0)])
-    assert model.total == 0 and (model.marginal(("a", "b")) == 0).all()
-    assert sum(step.table.sum() for step in model.conditionals() if not step.given) == pytest.approx(sum(not s.given for s in model.conditionals()))
+    assert model.total == 0
+    assert (model.marginal(("a", "b")) == 0).all()
+    assert sum(step.table.sum() for step in model.conditionals() if not step.given) == pytest.approx(
+        sum(not s.given for s in model.conditionals())
+    )
 
 
 def test_running_out_of_steps_is_reported():
     model = MaxEnt(steps=1).fit(DOMAIN, measured(DOMAIN, SHAPES["cycle"]))
-    assert not model.report.converged and model.report.gap > 1e-4
+    assert not model.report.converged
+    assert model.report.gap > 1e-4
 
 
 def test_columns_of_one_cell_are_harmless():

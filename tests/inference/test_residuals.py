@@ -33,7 +33,9 @@ def test_residuals_are_the_least_squares_fit_of_all_measurements_in_each_space(n
         part = found[clique]
         expected = solution[start : start + part.dof]
         np.testing.assert_allclose(contrasts(part.values.shape).T @ part.values.reshape(-1), expected, atol=1e-8)
-        np.testing.assert_allclose(covariance[start : start + part.dof, start : start + part.dof], part.variance * np.eye(part.dof), atol=1e-7)
+        np.testing.assert_allclose(
+            covariance[start : start + part.dof, start : start + part.dof], part.variance * np.eye(part.dof), atol=1e-7
+        )
         start += part.dof
 
 
@@ -50,7 +52,9 @@ def _rows_of(measured_clique, clique):
 
 def test_every_subset_is_there_once_small_ones_first():
     found = list(residuals(DOMAIN, measured(DOMAIN, SHAPES["overlapping triples"])))
-    assert found[0] == () and sorted(found, key=len) == found and len(set(found)) == len(found) == 12
+    assert found[0] == ()
+    assert sorted(found, key=len) == found
+    assert len(set(found)) == len(found) == 12
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.integers(0, 2**32))

@@ -1,0 +1,137 @@
+"""The `latent-class` estimator: residuals, joint denoising, two mixtures, and the tables that records should match.
+
+The two mixtures are fitted to noisy interactions moved apart by a known extra noise z, R + h s z and R - h s z. Their difference then
+measures how far the tables follow the noise (antithetic SURE), and with it the mix of mixture and denoised tables that records should
+match is estimated, from released values and without a further fit:
+
+    dof_X = sum z (X+ - X-) / (2 h s),     target = (1 - g) TM + g TS,
+    g = clip( [ sum (y - TM)(TS - TM) / s^2 - (dof_S - dof_M) ] / sum (TS - TM)^2 / s^2, 0, 1 )
+
+with y the noisy interactions, TM those of the mixtures' tables, TS those of the denoised tables made non-negative.
+Source: Stein's unbiased risk estimate (Stein, 1981), with the divergence by random probes (Ramani, Blu, Unser, 2008).
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from dpsynth.domain import Clique, Domain
+from dpsynth.inference.kronecker import Denoised, denoise, simplex
+from dpsynth.inference.latent_class import LatentClassModel
+from dpsynth.inference.latent_fit import MISFIT_ENOUGH, Mixture, column_slices, fit_mixture, goal, stacked
+from dpsynth.inference.model import FitReport, PairTargets
+from dpsynth.inference.residuals import Residual, interaction, residuals
+from dpsynth.transcript import Measurement
+
+Table = NDArray[np.float64]
+
+PROBE = 0.3
+"""h: how far the two starts are moved apart, in standard deviations of the noise."""
+
+PROBE_SEED = 20_260_101
+
+
+@dataclass(frozen=True)
+class LatentClass:
+    """All measured pairs, jointly denoised and made consistent by a latent-class model."""
+
+    name: str = "latent-class"
+
+    def fit(self, domain: Domain, measurements: Sequence[Measurement]) -> LatentClassModel:
+        """The fitted model. Raises SpecError for measurements that do not fit the domain or hold more than two columns."""
+        with threadpool_limits(1):
+            parts = residuals(domain, measurements)
+            probes = _probes(parts)
+            moved = [denoise(domain, _moved(parts, probes, sign * PROBE)) for sign in (1.0, -1.0)]
+            # Two threads, each with one BLAS thread: both cores, and the same sums whatever the machine's setting.
+            with ThreadPoolExecutor(2) as pool:
+                mixtures = list(pool.map(fit_mixture, map(goal, moved), (1, 2)))
+            denoised = denoise(domain, parts)
+            model = _joined(denoised, mixtures)
+            return replace(model, pair_targets=_targets(denoised, model, mixtures, moved, parts, probes))
+
+
+def _probes(parts: Mapping[Clique, Residual]) -> dict[Clique, Table]:
+    rng = np.random.default_rng(PROBE_SEED)
+    return {p: interaction(rng.standard_normal(part.values.shape)) for p, part in parts.items() if len(p) == 2}
+
+
+def _moved(parts: Mapping[Clique, Residual], probes: Mapping[Clique, Table], by: float) -> dict[Clique, Residual]:
+    return {
+        clique: replace(part, values=part.values + by * np.sqrt(part.variance) * probes[clique]) if clique in probes else part
+        for clique, part in parts.items()
+    }
+
+
+def _joined(denoised: Denoised, mixtures: Sequence[Mixture]) -> LatentClassModel:
+    """The classes of all starts in one model: its tables are the mean of theirs."""
+    weights = np.concatenate([m.weights.astype(np.float64) / m.weights.sum(dtype=np.float64) for m in mixtures]) / len(mixtures)
+    emissions = np.concatenate([m.emissions for m in mixtures], axis=1).astype(np.float64)
+    report = FitReport(
+        estimator="latent-class",
+        converged=all(m.plateau or m.misfit < MISFIT_ENOUGH for m in mixtures),
+        steps=max(m.steps for m in mixtures),
+        gap=max(m.misfit for m in mixtures),
+        tolerance=MISFIT_ENOUGH,
+        cells=emissions.size,
+        certified=False,
+    )
+    return LatentClassModel(denoised.domain, denoised.total, weights, emissions, report)
+
+
+def _targets(
+    denoised: Denoised,
+    model: LatentClassModel,
+    mixtures: Sequence[Mixture],
+    moved: Sequence[Denoised],
+    parts: Mapping[Clique, Residual],
+    probes: Mapping[Clique, Table],
+) -> PairTargets:
+    domain = denoised.domain
+    mixed = _pair_tables(model)
+    sharp = {p: _positive(pair.table) for p, pair in denoised.pairs.items()}
+    share = _sure_share(denoised, mixed, sharp, mixtures, moved, parts, probes)
+    tables = {p: (1 - share) * table + share * sharp[p] if p in sharp else table for p, table in mixed.items()}
+    noise = np.zeros((len(domain.columns),) * 2, dtype=np.float32)
+    for (a, b), pair in denoised.pairs.items():
+        i, j = domain.position[a], domain.position[b]
+        noise[i, j] = noise[j, i] = pair.noise
+    return PairTargets(np.maximum(stacked(domain, tables), 0), noise)
+
+
+def _sure_share(
+    denoised: Denoised,
+    mixed: Mapping[Clique, Table],
+    sharp: Mapping[Clique, Table],
+    mixtures: Sequence[Mixture],
+    moved: Sequence[Denoised],
+    parts: Mapping[Clique, Residual],
+    probes: Mapping[Clique, Table],
+) -> float:
+    """g: the share of the denoised tables in the target."""
+    blocks = column_slices(denoised.domain)
+    followed, difference = 0.0, 0.0
+    for pair, table in sharp.items():
+        a, b = pair
+        s, z = denoised.pairs[pair].noise, probes[pair]
+        mixture_moves = [d.total * (m.emissions[blocks[a]] * m.weights) @ m.emissions[blocks[b]].T for m, d in zip(mixtures, moved, strict=True)]
+        sharp_moves = [_positive(d.pairs[pair].table) for d in moved]
+        freedom = [float((z * (up - down)).sum()) / (2 * PROBE * s) for up, down in (sharp_moves, mixture_moves)]
+        step = interaction(table - mixed[pair])
+        followed += float(((parts[pair].values - interaction(mixed[pair])) * step).sum()) / s**2 - (freedom[0] - freedom[1])
+        difference += float((step * step).sum()) / s**2
+    return float(np.clip(followed / difference, 0.0, 1.0)) if difference > 0 else 0.0
+
+
+def _pair_tables(model: LatentClassModel) -> dict[Clique, Table]:
+    columns, domain = model.domain.columns, model.domain
+    return {(a, b): model.marginal((a, b)).reshape(domain.shape((a, b))) for i, a in enumerate(columns) for b in columns[i + 1 :]}
+
+
+def _positive(table: Table) -> Table:
+    """The nearest table without negative cells and with the same total."""
+    return simplex(table.reshape(-1), max(float(table.sum()), 0.0)).reshape(table.shape)

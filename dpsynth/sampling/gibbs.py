@@ -1,0 +1,124 @@
+"""Records whose pairs match given tables: maximum entropy over all pairs, by Gibbs sampling, with no tree.
+
+Each record's column is drawn anew given its others, with
+
+    logit(v) = log m(v) + sum_b { theta(v, x_b) - W(v, x_b) [ H(v, x_b) - T(v, x_b) + 1/2 ] },      W = beta / (T + 1 + SOFT s)
+
+H the counts of all other records, T the target, s the noise behind it. After a sweep theta += eta (T - H - SOFT s theta) / (T + 1 + SOFT s).
+The W term, kept true at every move, is what makes the iteration stable; its weight grows until the counts are all but equal to the targets.
+Records come in fixed groups, each matched to its share of the targets; the first groups find theta, all later ones start from it.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.inference.model import Model, PairTargets
+
+Single = NDArray[np.float32]
+Records = NDArray[np.uint16]
+
+SOFT = np.float32(0.1)
+LEARNING = ((20, 0.2, 1.0), (8, 0.1, 2.0), (4, 0.0, 8.0), (4, 0.0, 30.0))
+"""(sweeps, eta, beta) for the groups that find theta."""
+
+FOLLOWING = ((3, 0.0, 2.0), (2, 0.0, 8.0), (2, 0.0, 30.0))
+SMALLEST_GROUP, LARGEST_GROUP = 10_000, 100_000
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Everything that stays fixed: targets per record, scaled noise, one-way logits, and where columns start."""
+
+    tables: Single
+    noise: Single
+    base: Single
+    starts: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    seed: int
+
+
+def matched(model: Model, targets: PairTargets, records: Records, seed: int) -> Records:
+    """The records (uint16[rows, d], changed in place) after their pairs were matched to the targets; `seed` is public."""
+    rows, columns = records.shape
+    if rows == 0 or columns < 2:
+        return records
+    task = _task(model, targets, rows, seed)
+    groups = _groups(rows)
+    theta = np.zeros_like(task.tables)
+    with ThreadPoolExecutor(2) as pool:
+        for number, batch in enumerate(groups):
+            parts = [records[piece] for piece in batch]
+            schedule = LEARNING if number == 0 else FOLLOWING
+            theta = _matched_batch(task, parts, rows, theta, schedule, number, pool)
+    return records
+
+
+def _task(model: Model, targets: PairTargets, rows: int, seed: int) -> Task:
+    domain = model.domain
+    sizes = np.array(domain.sizes, dtype=np.int64)
+    scale = np.float32(rows / max(model.total, 1e-9))
+    one_way = np.concatenate([model.marginal((column,)) for column in domain.columns]) / max(model.total, 1e-9)
+    noise = np.repeat(np.repeat(targets.noise * scale, sizes, axis=0), sizes, axis=1)
+    base = np.log(np.maximum(one_way, 1e-30)).astype(np.float32)
+    return Task(targets.tables * scale, noise, base, np.cumsum([0, *sizes[:-1]]), sizes, seed)
+
+
+def _groups(rows: int) -> list[list[slice]]:
+    """Batches of groups that are matched at the same time: two groups, or one where there are few records."""
+    if rows < 2 * SMALLEST_GROUP:
+        return [[slice(0, rows)]]
+    batches = -(-rows // (2 * LARGEST_GROUP))
+    edges = np.linspace(0, rows, 2 * batches + 1).astype(np.int64).tolist()
+    return [[slice(edges[2 * i], edges[2 * i + 1]), slice(edges[2 * i + 1], edges[2 * i + 2])] for i in range(batches)]
+
+
+def _matched_batch(
+    task: Task, parts: list[Records], rows: int, theta: Single, schedule: tuple[tuple[int, float, float], ...], batch: int, pool: ThreadPoolExecutor
+) -> Single:
+    """Runs a schedule on the groups of one batch; returns theta."""
+    # Each group aims at its own share of the targets; `whole` is the batch's.
+    shares = [np.float32(len(part) / rows) for part in parts]
+    whole = np.float32(sum(map(len, parts)) / rows)
+    firmness = task.tables * whole + 1 + SOFT * task.noise * whole
+    for sweeps_done, (eta, beta) in enumerate(_steps(schedule)):
+        pull = np.float32(beta * len(parts)) / firmness
+        seeds = [_seed(task.seed, batch, sweeps_done, group) for group in range(len(parts))]
+        list(pool.map(lambda part, share, state, pull=pull: _sweep(task, part, share, theta, pull, state), parts, shares, seeds))
+        if eta:
+            counts = sum(pair_counts(part, task.starts, task.sizes) for part in parts)
+            theta = theta + np.float32(eta) * (task.tables * whole - counts - SOFT * task.noise * whole * theta) / firmness
+    return theta
+
+
+def _steps(schedule: tuple[tuple[int, float, float], ...]) -> Iterator[tuple[float, float]]:
+    return ((eta, beta) for sweeps, eta, beta in schedule for _ in range(sweeps))
+
+
+def _sweep(task: Task, part: Records, share: np.float32, theta: Single, pull: Single, state: int) -> None:
+    from dpsynth.sampling.gibbs_kernel import sweep
+
+    counts = pair_counts(part, task.starts, task.sizes)
+    field = theta - pull * (counts - task.tables * share + np.float32(0.5))
+    sweep(part, field, pull, task.base, task.starts, task.sizes, np.uint64(state))
+
+
+def pair_counts(records: Records, starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> Single:
+    """float32[D, D]: how many records hold each pair of cells of different columns; 0 in the blocks on the diagonal."""
+    counts = np.zeros((int(sizes.sum()),) * 2, dtype=np.float32)
+    for a in range(len(sizes) - 1):
+        left = records[:, a].astype(np.int64)
+        for b in range(a + 1, len(sizes)):
+            table = np.bincount(left * sizes[b] + records[:, b], minlength=int(sizes[a] * sizes[b])).reshape(sizes[a], sizes[b])
+            rows, columns = slice(starts[a], starts[a] + sizes[a]), slice(starts[b], starts[b] + sizes[b])
+            counts[rows, columns] = table
+            counts[columns, rows] = table.T
+    return counts
+
+
+def _seed(seed: int, batch: int, sweep: int, group: int) -> int:
+    """A stream of its own for every call of the kernel."""
+    return int(np.random.SeedSequence([seed, batch, sweep, group]).generate_state(1, np.uint64)[0])

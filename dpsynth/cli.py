@@ -59,6 +59,8 @@ def main() -> None:
 
     A spec file says what is public about a table and how much budget a release may spend; a ledger says how much there is. `run` charges
     the ledger, measures noisy tables, fits a model, and writes a bundle that anyone can verify without the data.
+
+    Exit codes: 0 done; 2 the spec or the usage is wrong; 3 the budget refuses; 4 verification failed; 5 the source cannot be opened.
     """
 
 
@@ -67,7 +69,7 @@ def main() -> None:
 @quiet_option
 @guarded
 def demo(out: Path | None, quiet: bool) -> None:
-    """The whole way on the packaged public table, with a ledger of its own."""
+    """The whole way on a public table, with its own ledger."""
     from dpsynth.demo import run_demo
 
     click.echo(run_demo(out, progress(quiet)))
@@ -79,7 +81,10 @@ def demo(out: Path | None, quiet: bool) -> None:
 @json_option
 @guarded
 def plan(spec: Path, rows_about: int | None, as_json: bool) -> None:
-    """What a run would ask, with which noise, and what the ledger says; reads no data."""
+    """What a run would ask and cost; reads no data.
+
+    Shows each question with its noise and expected error, and whether the ledger would admit the release.
+    """
     from dpsynth import api
     from dpsynth.spec import Spec
 
@@ -123,7 +128,10 @@ def run(spec: Path | None, out: Path | None, rehearse: bool, resume: Path | None
 @click.option("--ledger", type=click.Path(path_type=Path), metavar="FOLDER", help="Check that the ledger holds this release.")
 @json_option
 def verify(folder: Path, ledger: Path | None, as_json: bool) -> None:
-    """Recompute the guarantee from the bundle, offline, without private data. Exit code 4 where it does not hold."""
+    """Recompute the guarantee from a bundle, without the data.
+
+    Works offline. Exit code 4 where a rule does not hold.
+    """
     from dpsynth.verify.verify import verify as check
 
     verdict = check(folder, ledger)
@@ -136,7 +144,7 @@ def verify(folder: Path, ledger: Path | None, as_json: bool) -> None:
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--rows", type=click.IntRange(0), required=True, help="How many records.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="A .csv or .parquet file that does not exist yet.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Public seed of the sampling.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Public seed; the same seed gives the same records.")
 @click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only records with this value; may be repeated.")
 @guarded
 def sample(folder: Path, rows: int, out: Path, seed: int, where: tuple[str, ...]) -> None:
@@ -192,7 +200,10 @@ def ledger() -> None:
 @click.option("--approver", "approvers", multiple=True, metavar="NAME", help="Who approved the total; may be repeated.")
 @guarded
 def ledger_init(folder: Path, epsilon: str, delta: str, unit: str | None, max_rows: int | None, approvers: tuple[str, ...]) -> None:
-    """Open an account, once, on purpose: writes policy.toml and the first entries."""
+    """Open an account, once, by the owner of the budget.
+
+    Writes policy.toml and the first entries of ledger.jsonl.
+    """
     from dpsynth.core.ledger import Ledger
 
     opened = Ledger.init(folder, epsilon=epsilon, delta=delta, unit=unit, max_rows=max_rows, approvers=approvers)
@@ -215,7 +226,10 @@ def ledger_show(folder: Path, as_json: bool) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @guarded
 def ledger_verify(folder: Path) -> None:
-    """Check the chain of entries and that the policy was never exceeded. Exit code 4 where it does not hold."""
+    """Check the chain of entries, and the policy at each charge.
+
+    Exit code 4 where a rule does not hold.
+    """
     from dpsynth.verify.verify import verify_ledger
 
     verdict = verify_ledger(folder)

@@ -249,4 +249,4 @@ class Number(Column):
 
 
 def _is_modest(bound: Decimal) -> bool:
-    return bound.is_finite() and len(bound.as_tuple().digits) <= 300 and -300 <= bound.adjusted() < 300
+    return bound.is_finite() and len(bound.as_tuple().digits) <= 300 and -300 <= bound.adjusted() <= 300

@@ -24,7 +24,7 @@ from dpsynth.inference.estimators import ESTIMATORS
 from dpsynth.inference.model import Model
 from dpsynth.privacy import Guarantee
 from dpsynth.release.certificate import Certificate, Heading, LedgerReference, Settings
-from dpsynth.sampling.ancestral import draw
+from dpsynth.sampling.records import draw_codes
 from dpsynth.sampling.table import decode
 from dpsynth.spec import Spec
 from dpsynth.strategies.registry import strategy_named
@@ -142,7 +142,7 @@ def row_count(spec: Spec, model: Model) -> int:
 
 def records(spec: Spec, model: Model) -> "pd.DataFrame":
     """Synthetic records for the spec's public seed."""
-    return decode(spec.schema, draw(model, row_count(spec, model), spec.seed), spec.seed)
+    return decode(spec.schema, draw_codes(model, row_count(spec, model), spec.seed), spec.seed)
 
 
 def certificate(approved: Approved, transcript: Transcript, model: Model, reference: LedgerReference | None) -> Certificate:

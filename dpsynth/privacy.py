@@ -73,8 +73,8 @@ class PrivacyUnit:
         """Whom the guarantee protects, in words."""
         if not self.id:
             return "one row, taken to be one person"
-        rows = "one row" if self.max_rows == 1 else f"up to {self.max_rows} rows"
-        return f"all rows of one value of column {self.id!r} (at most {rows} of each are used)"
+        rows = "one row" if self.max_rows == 1 else f"{self.max_rows} rows"
+        return f"all rows of one value of column {self.id!r} (at most {rows} of each count)"
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,11 @@ class Schema:
         if repeated:
             raise SpecError(f"columns {repeated} are declared more than once: leave one of each")
 
+    @classmethod
+    def from_columns(cls, columns: Mapping[str, Mapping[str, Any]]) -> "Schema":
+        """The schema of columns described as a spec would: `{"age": {"kind": "integer", "min": 17, "max": 90}}`. Raises SpecError."""
+        return cls(tuple(column_from(name, {key: _exact(value) for key, value in facts.items()}) for name, facts in columns.items()))
+
     @cached_property
     def domain(self) -> Domain:
         return Domain(tuple(c.name for c in self.columns), tuple(c.size for c in self.columns))
@@ -64,7 +69,8 @@ def column_from(name: str, facts: Mapping[str, Any]) -> Column:
         types, _ = allowed[key]
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
             words = " or ".join(_TYPE_WORDS[t] for t in types)
-            raise SpecError(f"column {name!r}: {key} must be {words}, got {value!r}")
+            given_text = str(value) if isinstance(value, Decimal) else repr(value)
+            raise SpecError(f"column {name!r}: {key} must be {words}, got {given_text}")
     shared = {key: given.pop(key) for key in SHARED_KEYS if key in given}
     if shared.get("source") == DECLARED:
         shared["source"] = ""
@@ -117,8 +123,8 @@ def _build_integer(name: str, given: dict[str, Any], shared: dict[str, Any]) -> 
 
 
 def _build_number(name: str, given: dict[str, Any], shared: dict[str, Any]) -> Column:
-    bounds = {"least": Decimal(given["min"]), "most": Decimal(given["max"])}
-    return Number(name=name, **bounds, bins=given.get("bins", DEFAULT_BINS), decimals=given.get("decimals"), **shared)
+    least, most = Decimal(given["min"]), Decimal(given["max"])
+    return Number(name=name, least=least, most=most, bins=given.get("bins", DEFAULT_BINS), decimals=given.get("decimals"), **shared)
 
 
 _BUILDERS = {
@@ -128,6 +134,11 @@ _BUILDERS = {
     "integer": _build_integer,
     "number": _build_number,
 }
+
+
+def _exact(value: Any) -> Any:
+    """A float as the decimal it is written as."""
+    return Decimal(str(value)) if isinstance(value, float) else list(value) if isinstance(value, tuple) else value
 
 
 def _plain_number(key: str, value: Any) -> Any:

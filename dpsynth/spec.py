@@ -41,9 +41,16 @@ KEYS = (
     Key("budget", "ledger", "text", "", "folder opened by `dpsynth ledger init`", "Account that is charged; relative to the spec file."),
     Key("budget", "epsilon", "number", "", "0.000001 to 1000", "Privacy loss this release may cause."),
     Key("budget", "delta", "number", "", "1e-300 to below 1", "Probability that the loss may be larger; well below 1 / people."),
-    Key("synthesis", "strategy", "text", '`"mst"`', '`"independent"`, `"mst"`', "What is measured."),
+    Key("synthesis", "strategy", "text", '`"mst"`', '`"all-pairs"`, `"mst"`, `"independent"`', "What is measured."),
     Key("synthesis", "degree", "whole number", "`2`", "1 to 3", "Accuracy matters for all marginals of up to this many columns."),
-    Key("synthesis", "estimator", "text", '`"maxent"`', '`"maxent"`, `"private-pgm"`', "How the model is fitted to the noisy tables."),
+    Key(
+        "synthesis",
+        "estimator",
+        "text",
+        "the strategy's first",
+        '`"latent-class"` (all-pairs); `"maxent"`, `"private-pgm"` (mst, independent)',
+        "How the model is fitted to the noisy tables.",
+    ),
     Key("synthesis", "rows", "whole number", "noisy total", "0 to 10^9", "Public number of synthetic rows; left out: the noisy total, 0 when it is not positive."),
     Key("synthesis", "seed", "whole number", "`0`", "0 to 2^63 - 1", "Seed of the sampling, public. No seed reaches the privacy noise."),
     Key("synthesis", "format", "text", '`"csv"`', '`"csv"`, `"parquet"`', "File format of the records."),
@@ -70,8 +77,9 @@ KEYS = (
 """Every key a spec may hold."""
 
 SECTIONS = ("release", "data", "unit", "budget", "synthesis")
-STRATEGY_NAMES = ("independent", "mst")
-ESTIMATOR_NAMES = ("maxent", "private-pgm")
+ESTIMATORS_OF = {"all-pairs": ("latent-class",), "mst": ("maxent", "private-pgm"), "independent": ("maxent", "private-pgm")}
+"""The estimators that fit what a strategy measures; the first is its default."""
+
 FORMATS = ("csv", "parquet")
 MAX_COLUMNS = 1000
 
@@ -90,7 +98,7 @@ class Spec:
     unit: PrivacyUnit = PrivacyUnit()
     strategy: str = "mst"
     degree: int = 2
-    estimator: str = "maxent"
+    estimator: str = ""
     rows: int | None = None
     seed: int = 0
     format: str = "csv"
@@ -100,8 +108,10 @@ class Spec:
             raise SpecError(f"release.name must be 1 to 64 of a-z, 0-9 and -, got {self.name!r}")
         if not self.purpose.strip() or not self.purpose.isprintable() or len(self.purpose) > 500:
             raise SpecError("release.purpose must be one line of 1 to 500 printable characters: the ledger keeps it")
-        _check_choice("synthesis.strategy", self.strategy, STRATEGY_NAMES)
-        _check_choice("synthesis.estimator", self.estimator, ESTIMATOR_NAMES)
+        _check_choice("synthesis.strategy", self.strategy, tuple(ESTIMATORS_OF))
+        estimators = ESTIMATORS_OF[self.strategy]
+        object.__setattr__(self, "estimator", self.estimator or estimators[0])
+        _check_choice(f"synthesis.estimator of the strategy {self.strategy!r}", self.estimator, estimators)
         _check_choice("synthesis.format", self.format, FORMATS)
         _check_range("synthesis.degree", self.degree, 1, 3)
         _check_range("synthesis.seed", self.seed, 0, 2**63 - 1)
@@ -129,7 +139,7 @@ class Spec:
         """The spec in a TOML text; relative paths in it start at `folder`. Raises SpecError."""
         try:
             sections = tomllib.loads(text, parse_float=Decimal)
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # a whole number of thousands of digits is a plain ValueError
             raise SpecError(f"the spec is not valid TOML: {error}") from None
         except (ValueError, ArithmeticError):
             raise SpecError(_OUT_OF_PROPORTION) from None

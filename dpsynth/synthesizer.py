@@ -38,7 +38,7 @@ class Synthesizer:
         epsilon: float | str | Fraction,
         delta: float | str | Fraction,
         strategy: str = "mst",
-        estimator: str = "maxent",
+        estimator: str = "",
         name: str = "synthesizer",
         purpose: str = "fitted from Python",
     ) -> None:

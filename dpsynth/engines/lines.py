@@ -3,8 +3,9 @@
 - A row is one physical line, whatever it holds: a quoted field cannot go on in the next line, so no row can swallow another.
 - A line of nothing but white space is no row; neither is a line over LINE_LIMIT bytes.
 - Bytes that are not UTF-8 become the replacement character U+FFFD.
-- A field that begins with a quote ends at the next quote that is not doubled; what follows up to the delimiter is ignored. Where no such
-  quote comes, the rest of the line is the field. Any other field is everything up to the next delimiter, quotes included.
+- A field that begins with a quote, spaces before it aside, ends at the next quote that is not doubled; what follows up to the delimiter
+  is ignored. Where no such quote comes, the rest of the line is the field. Any other field is everything up to the next delimiter, quotes
+  included.
 - Fields that are not there are missing; fields past the header's are ignored.
 """
 
@@ -24,12 +25,12 @@ DELIMITERS = (",", ";", "\t", "|")
 
 def field_pattern(delimiter: str) -> str:
     """One field with the delimiter before it; the same expression in Python and in RE2."""
-    return f'[{delimiter}](?:"(?:[^"]|"")*(?:"[^{delimiter}]*)?|[^{delimiter}]*)'
+    return f'[{delimiter}](?: *"(?:[^"]|"")*(?:"[^{delimiter}]*)?|[^{delimiter}]*)'
 
 
 def quoted_pattern(delimiter: str) -> str:
     """The inside of a field that begins with a quote."""
-    return f'^[{delimiter}]"((?:[^"]|"")*)'
+    return f'^[{delimiter}] *"((?:[^"]|"")*)'
 
 
 def split_line(line: str, delimiter: str) -> list[str]:
@@ -55,8 +56,7 @@ def fields_sql(places: Sequence[int], delimiter: str, scan: str) -> str:
 
 def _unquoted_sql(field: str, delimiter: str) -> str:
     inside = f"replace(regexp_extract({field}, {literal(quoted_pattern(delimiter))}, 1), '\"\"', '\"')"
-    start = literal(delimiter + '"')
-    return f"CASE WHEN starts_with({field}, {start}) THEN {inside} ELSE {field}[2:] END"
+    return f"CASE WHEN starts_with(ltrim({field}[2:], ' '), '\"') THEN {inside} ELSE {field}[2:] END"
 
 
 def line_batches(stream: IO[bytes]) -> Iterator[Any]:

@@ -179,6 +179,8 @@ def _bytes_of(path: Path) -> IO[bytes]:
 def _header(line: bytes, delimiter: str, name: str) -> tuple[str, ...]:
     """The names in the first line. It is not shown in an error unless it proves to be a header: it may be a row."""
     line = line.removeprefix(BOM)
+    if not line:
+        raise SourceError(f"{name!r} holds nothing, not even a header")
     if len(line) > LINE_LIMIT:
         raise SourceError(f"the first line of {name!r} is over {LINE_LIMIT} bytes, so it is no header: write one with column names")
     if b"\0" in line:

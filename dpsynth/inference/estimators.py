@@ -8,14 +8,17 @@ from numpy.typing import NDArray
 
 from dpsynth.errors import SpecError
 from dpsynth.inference import tree_file
+from dpsynth.inference.latent_class import FORMAT as LATENT_CLASS
+from dpsynth.inference.latent_class import latent_class_from
 from dpsynth.inference.maxent import MaxEnt
 from dpsynth.inference.model import Estimator, Model
+from dpsynth.inference.pairs import LatentClass
 from dpsynth.inference.private_pgm import PrivatePgm
 from dpsynth.inference.tree_model import tree_model_from
 
-ESTIMATORS: Mapping[str, Callable[[], Estimator]] = {"maxent": MaxEnt, "private-pgm": PrivatePgm}
+ESTIMATORS: Mapping[str, Callable[[], Estimator]] = {"latent-class": LatentClass, "maxent": MaxEnt, "private-pgm": PrivatePgm}
 
-_READERS: Mapping[str, Callable[[Mapping[str, NDArray[Any]]], Model]] = {tree_file.FORMAT: tree_model_from}
+_READERS: Mapping[str, Callable[[Mapping[str, NDArray[Any]]], Model]] = {LATENT_CLASS: latent_class_from, tree_file.FORMAT: tree_model_from}
 
 
 def estimator(name: str) -> Estimator:

@@ -32,7 +32,8 @@ class DenoisedPair:
     """A pair's denoised table.
 
     table: float64[k_a, k_b] in rows. noise: standard deviation of the combined noisy interaction, in rows.
-    freedom: effective degrees of freedom, the sum of the shrink factors. variance: float64[k_a, k_b], posterior variance of each cell in rows^2.
+    freedom: effective degrees of freedom, the sum of the shrink factors.
+    variance: float64[k_a, k_b], posterior variance of each cell in rows^2.
     """
 
     clique: Clique
@@ -44,7 +45,10 @@ class DenoisedPair:
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """What EM found: for each column its Sigma as eigenvectors in cell space (float64[k, k-1]) and eigenvalues (float64[k-1]); for each pair its tau."""
+    """What EM found.
+
+    vectors, values: each column's Sigma, float64[k, k - 1] eigenvectors and float64[k - 1] eigenvalues. scale: each pair's tau.
+    """
 
     vectors: Mapping[str, Matrix]
     values: Mapping[str, Vector]
@@ -71,12 +75,12 @@ def denoise(domain: Domain, parts: Mapping[Clique, Residual]) -> Denoised:
     total = max(float(parts[()].values), 1.0)
     one_way = {c: one_way_table(parts.get((c,)), total, domain.size[c]) for c in domain.columns}
     noise = {c: math.sqrt(parts[c,].variance) if (c,) in parts else math.inf for c in domain.columns}
-    pairs = {clique: part for clique, part in parts.items() if len(clique) == 2}
+    pairs: dict[Clique, Residual] = {clique: part for clique, part in parts.items() if len(clique) == 2}
     bases = {c: contrasts(domain.size[c]) for c in domain.columns}
-    centred = {p: _centred(p, part, one_way, total, bases) for p, part in pairs.items()}
-    noise_of = {p: part.variance for p, part in pairs.items()}
+    centred: dict[Clique, Matrix] = {p: _centred(p, part, one_way, total, bases) for p, part in pairs.items()}
+    noise_of: dict[Clique, float] = {p: part.variance for p, part in pairs.items()}
     spread = _em(domain, centred, noise_of, {c: bases[c].T @ (one_way[c][:, None] / total * bases[c]) for c in domain.columns})
-    tables = {p: _posterior(p, centred[p], noise_of[p], spread, bases, one_way, total) for p in pairs}
+    tables: dict[Clique, DenoisedPair] = {p: _posterior(p, centred[p], noise_of[p], spread, bases, one_way, total) for p in pairs}
     cells = Spread({c: bases[c] @ spread.vectors[c] for c in domain.columns}, spread.values, spread.scale)
     return Denoised(domain, total, one_way, noise, tables, cells)
 
@@ -94,7 +98,8 @@ def simplex(values: Vector, total: float) -> Vector:
     """The nearest non-negative vector that sums to the total."""
     ordered = np.sort(values)[::-1]
     excess = (np.cumsum(ordered) - total) / np.arange(1, len(values) + 1)
-    return np.maximum(values - excess[np.flatnonzero(ordered > excess)[-1]], 0.0)
+    level = float(excess[np.flatnonzero(ordered > excess)[-1]])
+    return np.asarray(np.maximum(values - level, 0.0))
 
 
 def contrasts(size: int) -> Matrix:
@@ -172,7 +177,7 @@ def _posterior(
 
 
 def predicted_error(spread: Spread, pair: Clique, precision: float) -> float:
-    """Expected sum of absolute errors of a pair's denoised cells, in rows, if its interaction is known with the given precision w (1 / rows^2).
+    """Expected sum of absolute errors of a pair's denoised cells, in rows, if its interaction has the given precision w (1 / rows^2).
 
     sqrt(2 / pi) sum_cells sqrt( V_a^2 [ K / (1 + K w) ] V_b^2' ), K = tau l_a l_b', convex and decreasing in w.
     """

@@ -49,7 +49,8 @@ class LatentClassModel:
     def marginal(self, clique: Clique) -> Table:
         """float64[cells]: N sum_k w_k prod_a E_a[x_a, k], in C order. Raises SpecError for a table beyond the cell limit."""
         if self.domain.cells(clique) > CELL_LIMIT:
-            raise SpecError(f"the table of {list(clique)} has {self.domain.cells(clique)} cells, more than {CELL_LIMIT}: ask for fewer columns")
+            cells = self.domain.cells(clique)
+            raise SpecError(f"the table of {list(clique)} has {cells} cells, more than {CELL_LIMIT}: ask for fewer columns")
         if not clique:
             return np.array([self.total])
         table = self.total * self.weights[None, :]

@@ -24,7 +24,7 @@ Single = NDArray[np.float32]
 
 CLASSES = 300
 PULL = np.float32(3.0)
-RATE, MOMENTUM, MEMORY = 0.1, np.float32(0.9), np.float32(0.99)
+RATE, MOMENTUM, MEMORY = 0.1, np.float32(0.95), np.float32(0.99)
 MISFIT_ENOUGH = 0.4
 PATIENCE = 60
 RATE_CUT, LAST_RATE = 0.4, 0.02
@@ -35,7 +35,8 @@ MOST_STEPS = 4000
 class Goal:
     """What the mixture is fitted to, for all columns at once (D cells in all).
 
-    tables: float32[D, D], T / N. precision: float32[D, D], (N / s_ab)^2, 0 where nothing was measured. one_way, one_way_precision: float32[D].
+    tables: float32[D, D], T / N. precision: float32[D, D], (N / s_ab)^2, 0 where nothing was measured.
+    one_way, one_way_precision: float32[D], the same for single columns. freedom: of all tables together.
     """
 
     domain: Domain
@@ -53,7 +54,7 @@ class Goal:
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """One start's result. weights: float32[K]. emissions: float32[D, K]. plateau: whether the steps ended because nothing moved any more."""
+    """One start's result: weights float32[K], emissions float32[D, K]; plateau: the steps ended because nothing moved any more."""
 
     weights: Single
     emissions: Single
@@ -151,14 +152,10 @@ class _Adam:
         self._steps += 1
         first_bias, second_bias = 1 - float(MOMENTUM) ** self._steps, 1 - float(MEMORY) ** self._steps
         for value, gradient, first, second in zip((self.logits, self.classes), gradients, self._first, self._second, strict=True):
-            first *= MOMENTUM
-            first += (1 - MOMENTUM) * gradient
-            second *= MEMORY
-            second += (1 - MEMORY) * (gradient * gradient)
-            root = np.sqrt(second)
-            root *= np.float32(1 / np.sqrt(second_bias))
-            root += np.float32(1e-12)
-            value -= np.float32(rate / first_bias) * first / root
+            first[...] = MOMENTUM * first + (1 - MOMENTUM) * gradient
+            second[...] = MEMORY * second + (1 - MEMORY) * (gradient * gradient)
+            root = np.sqrt(second * np.float32(1 / second_bias)) + np.float32(1e-12)
+            value[...] -= np.float32(rate / first_bias) * first / root
 
 
 def _weights(logits: Single) -> Single:

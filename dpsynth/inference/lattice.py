@@ -16,7 +16,8 @@ Table = NDArray[np.float64]
 class Lattice:
     """Cliques that are part of a node, and stopovers on the way to them, so that each sum runs over one column of one table.
 
-    steps: (clique, shape, place of its host among the steps), wider ones first; a host is one column wider; step 0 is the node itself.
+    steps: (clique, shape, place of its host among the steps), wider ones first; a host is one column wider. Step 0 is the node itself,
+    followed by all its columns in domain order where these are a clique.
     places: of each clique among the steps.
     """
 
@@ -37,7 +38,7 @@ class Lattice:
             table = spread(_known(sums[place]), clique, onto)
             table = table * (table.size / np.prod(shape)) if mean else table
             known = sums[host]
-            sums[host] = np.broadcast_to(table, shape) if known is None else known + table
+            sums[host] = np.broadcast_to(table, shape) if known is None else np.add(known, table, order="C")
         return np.zeros(self.steps[0][1]) if sums[0] is None else sums[0]
 
     def lower(self, table: Table, mean: bool = False) -> list[Table]:
@@ -51,8 +52,9 @@ class Lattice:
 
 def lattice(domain: Domain, node: Clique, cliques: Sequence[Clique]) -> Lattice:
     """The lattice of these cliques, all of them part of the node, their columns in domain order."""
-    host_of: dict[Clique, Clique] = {}
-    _route(domain, node, dict.fromkeys(cliques), host_of)
+    whole = domain.clique(node)
+    host_of: dict[Clique, Clique] = {whole: node} if whole in cliques and whole != node else {}
+    _route(domain, whole if host_of else node, dict.fromkeys(cliques), host_of)
     order = [node, *sorted(host_of, key=len, reverse=True)]
     place = {clique: i for i, clique in enumerate(order)}
     steps = tuple((clique, domain.shape(clique), place[host_of[clique]] if i else -1) for i, clique in enumerate(order))

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 Metric = Callable[[Vector], Vector]
 
-MEMORY = 30
-FLAT = 0.5
+MEMORY = 60
+FLAT = 0.9
 """A step is long enough when the slope has fallen to this part of what it was, in absolute value."""
 
 ROUNDING = 1e-12
@@ -45,6 +45,10 @@ class Memory:
     def __init__(self) -> None:
         self._pairs: deque[tuple[Vector, Vector, float]] = deque(maxlen=MEMORY)
 
+    @property
+    def empty(self) -> bool:
+        return not self._pairs
+
     def add(self, step: Vector, change: Vector) -> None:
         curvature = dot(step, change)
         if curvature > 0:
@@ -54,17 +58,23 @@ class Memory:
         self._pairs.clear()
 
     def times(self, vector: Vector, metric: Metric) -> Vector:
-        """The two-loop recursion; `metric` is the inverse Hessian before any pair is known."""
+        """The two-loop recursion; `metric`, scaled to fit the last pair, is the inverse Hessian before any pair is known."""
         left = vector.copy()
         factors = []
         for step, change, inverse in reversed(self._pairs):
             factor = inverse * dot(step, left)
             factors.append(factor)
             left -= factor * change
-        result = metric(left)
+        result = metric(left) * self._scale(metric)
         for (step, change, inverse), factor in zip(self._pairs, reversed(factors), strict=True):
             result += (factor - inverse * dot(change, result)) * step
         return result
+
+    def _scale(self, metric: Metric) -> float:
+        if not self._pairs:
+            return 1.0
+        _, change, inverse = self._pairs[-1]
+        return 1.0 / (inverse * dot(change, metric(change)))
 
 
 def dot(a: Vector, b: Vector) -> float:

@@ -38,7 +38,7 @@ class MaxEnt:
     """
 
     tolerance: float = 1e-4
-    steps: int = 20_000
+    steps: int = 5_000
     cell_limit: int = CELL_LIMIT
     name: str = field(default="maxent", init=False)
 
@@ -93,6 +93,8 @@ def minimised(dual: Dual, start: NDArray[np.float64], tolerance: float, steps: i
         direction = -memory.times(point.gradient, scale)
         following, _ = search(dual.at, point, direction)
         memory.add(following.theta - point.theta, following.gradient - point.gradient)
+        if following is point and memory.empty:
+            break  # rounding ends the descent here; the gap says how far it came
         if following is point:
             memory.clear()
         point = following

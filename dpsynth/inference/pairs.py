@@ -118,7 +118,9 @@ def _sure_share(
     for pair, table in sharp.items():
         a, b = pair
         s, z = denoised.pairs[pair].noise, probes[pair]
-        mixture_moves = [d.total * (m.emissions[blocks[a]] * m.weights) @ m.emissions[blocks[b]].T for m, d in zip(mixtures, moved, strict=True)]
+        mixture_moves = [
+            d.total * (m.emissions[blocks[a]] * m.weights) @ m.emissions[blocks[b]].T for m, d in zip(mixtures, moved, strict=True)
+        ]
         sharp_moves = [_positive(d.pairs[pair].table) for d in moved]
         freedom = [float((z * (up - down)).sum()) / (2 * PROBE * s) for up, down in (sharp_moves, mixture_moves)]
         step = interaction(table - mixed[pair])

@@ -85,9 +85,10 @@ def collect(table: Table, columns: Clique, onto: Clique) -> Table:
 def _normalised(table: Table, depth: int) -> tuple[Table, Table]:
     """exp(table) normalised over all but the first `depth` axes, and the logarithm of the normaliser of each separator cell.
 
-    A separator cell with nothing allowed gets normaliser -inf and a uniform conditional.
+    A separator cell with nothing allowed gets normaliser -inf and a uniform conditional. The result is in C order: sums over it then run
+    in the same order as over a copy read from a file.
     """
-    rows = table.reshape(int(np.prod(table.shape[:depth], dtype=np.int64)), -1)
+    rows = np.ascontiguousarray(table).reshape(int(np.prod(table.shape[:depth], dtype=np.int64)), -1)
     highest = rows.max(axis=1, keepdims=True)
     dead = np.isneginf(highest)
     powers = np.exp(rows - np.where(dead, 0.0, highest))

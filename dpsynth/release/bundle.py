@@ -50,9 +50,7 @@ def records_file(file_format: str) -> str:
     return f"synthetic.{file_format}"
 
 
-def write_bundle(
-    folder: Path, certificate: Certificate, model: Model, records: pd.DataFrame, render: Callable[[Bundle], str]
-) -> str:
+def write_bundle(folder: Path, certificate: Certificate, model: Model, records: pd.DataFrame, render: Callable[[Bundle], str]) -> str:
     """Write everything into `folder`, which must not exist yet; returns the certificate's digest.
 
     render: makes report.html from the bundle.
@@ -91,9 +89,9 @@ def _refusing_when_unwritable(folder: Path) -> Iterator[None]:
 def read_bundle(folder: Path) -> Bundle:
     """The bundle in a folder; its digest is checked, its privacy is not (see `dpsynth verify`). Raises SpecError."""
     path = folder / CERTIFICATE
-    if not os.path.isfile(path):
-        raise SpecError(f"{folder} is no bundle: it holds no {CERTIFICATE}")
     try:
+        if not path.is_file():
+            raise SpecError(f"{folder} is no bundle: it holds no {CERTIFICATE}")
         facts = canonical.loads(path.read_bytes().removesuffix(b"\n"))
         digest = canonical.digest({key: value for key, value in facts.items() if key != "digest"})
     except (OSError, ValueError, AttributeError):

@@ -104,7 +104,8 @@ def unprotected(schema: Schema, settings: Settings) -> list[str]:
     declared = [column.name for column in schema.columns if not column.source]
     listed = [f"column {column.name!r}: its cells, from {column.source or DECLARED}" for column in schema.columns]
     rows = [f"the number of synthetic rows, {settings.rows}, declared public in the spec"] if settings.rows_from == "the spec" else []
-    warning = [f"{len(declared)} columns rest on the data owner's word that their facts were not read off the data"] if declared else []
+    columns = "1 column rests" if len(declared) == 1 else f"{len(declared)} columns rest"
+    warning = [f"{columns} on the data owner's word that the facts were not read off the data"] if declared else []
     return [*rows, *warning, *listed]
 
 

@@ -43,7 +43,7 @@ def transcript_from(facts: list[dict[str, Any]], arrays: Arrays) -> Transcript:
     """The transcript that facts and arrays describe. Raises SpecError where they do not fit together."""
     try:
         return Transcript(tuple(_exchange(each, arrays) for each in facts))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise SpecError(f"the record of answers is damaged ({type(error).__name__}): restore it from a copy") from None
 
 
@@ -92,11 +92,15 @@ def _table(array: NDArray[Any]) -> NDArray[np.int64]:
     return array
 
 
+def _sigma(text: str) -> float:
+    sigma = canonical.rational(text)
+    if sigma <= 0:
+        raise ValueError("noise has a positive standard deviation")
+    return float(sigma)
+
+
 def _exchange(facts: dict[str, Any], arrays: Arrays) -> Exchange:
-    measurements = tuple(
-        Measurement(tuple(t["columns"]), _table(arrays[t["array"]]), float(canonical.rational(t["sigma"])))
-        for t in facts["tables"]
-    )
+    measurements = tuple(Measurement(tuple(t["columns"]), _table(arrays[t["array"]]), _sigma(t["sigma"])) for t in facts["tables"])
     events = tuple(
         Event(
             e["mechanism"],

@@ -5,13 +5,14 @@ Each record's column is drawn anew given its others, with
     logit(v) = log m(v) + sum_b { theta(v, x_b) - W(v, x_b) [ H(v, x_b) - T(v, x_b) + 1/2 ] },      W = beta / (T + 1 + SOFT s)
 
 H the counts of all other records, T the target, s the noise behind it. After a sweep theta += eta (T - H - SOFT s theta) / (T + 1 + SOFT s).
-The W term, kept true at every move, is what makes the iteration stable; its weight grows until the counts are all but equal to the targets.
+The W term, kept true at every move, makes the iteration stable; its weight grows until the counts all but equal the targets.
 Records come in fixed groups, each matched to its share of the targets; the first groups find theta, all later ones start from it.
 """
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,12 @@ from dpsynth.inference.model import Model, PairTargets
 Single = NDArray[np.float32]
 Records = NDArray[np.uint16]
 
+Schedule = tuple[tuple[int, float, float], ...]
+"""(sweeps, eta, beta), one after the other."""
+
 SOFT = np.float32(0.1)
 LEARNING = ((20, 0.2, 1.0), (8, 0.1, 2.0), (4, 0.0, 8.0), (4, 0.0, 30.0))
-"""(sweeps, eta, beta) for the groups that find theta."""
+"""For the groups that find theta."""
 
 FOLLOWING = ((3, 0.0, 2.0), (2, 0.0, 8.0), (2, 0.0, 30.0))
 SMALLEST_GROUP, LARGEST_GROUP = 10_000, 100_000
@@ -77,24 +81,25 @@ def _groups(rows: int) -> list[list[slice]]:
 
 
 def _matched_batch(
-    task: Task, parts: list[Records], rows: int, theta: Single, schedule: tuple[tuple[int, float, float], ...], batch: int, pool: ThreadPoolExecutor
+    task: Task, parts: list[Records], rows: int, theta: Single, schedule: Schedule, batch: int, pool: ThreadPoolExecutor
 ) -> Single:
     """Runs a schedule on the groups of one batch; returns theta."""
     # Each group aims at its own share of the targets; `whole` is the batch's.
     shares = [np.float32(len(part) / rows) for part in parts]
     whole = np.float32(sum(map(len, parts)) / rows)
-    firmness = task.tables * whole + 1 + SOFT * task.noise * whole
-    for sweeps_done, (eta, beta) in enumerate(_steps(schedule)):
+    target, softness = task.tables * whole, SOFT * task.noise * whole
+    firmness = target + np.float32(1) + softness
+    for number, (eta, beta) in enumerate(_steps(schedule)):
         pull = np.float32(beta * len(parts)) / firmness
-        seeds = [_seed(task.seed, batch, sweeps_done, group) for group in range(len(parts))]
-        list(pool.map(lambda part, share, state, pull=pull: _sweep(task, part, share, theta, pull, state), parts, shares, seeds))
+        seeds = [_seed(task.seed, batch, number, group) for group in range(len(parts))]
+        list(pool.map(_sweep, repeat(task), parts, shares, repeat(theta), repeat(pull), seeds))
         if eta:
-            counts = sum(pair_counts(part, task.starts, task.sizes) for part in parts)
-            theta = theta + np.float32(eta) * (task.tables * whole - counts - SOFT * task.noise * whole * theta) / firmness
+            counts = np.sum([pair_counts(part, task.starts, task.sizes) for part in parts], axis=0, dtype=np.float32)
+            theta = (theta + np.float32(eta) * (target - counts - softness * theta) / firmness).astype(np.float32)
     return theta
 
 
-def _steps(schedule: tuple[tuple[int, float, float], ...]) -> Iterator[tuple[float, float]]:
+def _steps(schedule: Schedule) -> Iterator[tuple[float, float]]:
     return ((eta, beta) for sweeps, eta, beta in schedule for _ in range(sweeps))
 
 
@@ -103,7 +108,7 @@ def _sweep(task: Task, part: Records, share: np.float32, theta: Single, pull: Si
 
     counts = pair_counts(part, task.starts, task.sizes)
     field = theta - pull * (counts - task.tables * share + np.float32(0.5))
-    sweep(part, field, pull, task.base, task.starts, task.sizes, np.uint64(state))
+    sweep(part, field.astype(np.float32), pull, task.base, task.starts, task.sizes, np.uint64(state))
 
 
 def pair_counts(records: Records, starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> Single:

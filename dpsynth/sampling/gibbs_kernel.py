@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-@njit(inline="always")  # type: ignore[misc]
-def _scrambled(counter):  # type: ignore[no-untyped-def]
+@njit(inline="always")
+def _scrambled(counter: np.uint64) -> np.uint64:
     z = (counter ^ (counter >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
 
 
-@njit(nogil=True, fastmath=True, cache=True)  # type: ignore[misc]
+@njit(nogil=True, fastmath=True, cache=True)
 def sweep(
     records: NDArray[np.uint16],
     field: NDArray[np.float32],

@@ -1,12 +1,15 @@
-"""Records of a model for named values: what `release.sample(where=...)` gives."""
+"""Records of a model: all of them, or those with named values."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dpsynth.column import Column
 from dpsynth.errors import SpecError
 from dpsynth.inference.model import Model
-from dpsynth.sampling.ancestral import draw
+from dpsynth.sampling.ancestral import Codes, draw
+from dpsynth.sampling.gibbs import matched
 from dpsynth.sampling.table import decode
 from dpsynth.schema import Schema
 
@@ -14,6 +17,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ROWS_LIMIT = 10**9
+
+
+def draw_codes(model: Model, rows: int, seed: int) -> dict[str, Codes]:
+    """Codes of each column, unsigned[rows]: drawn from the model, then matched to its pair targets where it has any."""
+    codes = draw(model, rows, seed)
+    targets, domain = model.pair_targets, model.domain
+    if targets is None:
+        return codes
+    records = np.stack([codes[column] for column in domain.columns], axis=1).astype(np.uint16)
+    records = matched(model, targets, records, seed)
+    return {column: records[:, i].astype(codes[column].dtype) for i, column in enumerate(domain.columns)}
 
 
 def sample_records(model: Model, schema: Schema, rows: int, seed: int, where: Mapping[str, object]) -> "pd.DataFrame":
@@ -27,7 +41,7 @@ def sample_records(model: Model, schema: Schema, rows: int, seed: int, where: Ma
         raise SpecError(f"seed must be a whole number from 0 to 2^63 - 1, got {seed!r}")
     texts = {name: _listed(schema.column(name), value) for name, value in where.items()}
     cells = {name: schema.column(name).rule.cell(text) for name, text in texts.items()}
-    records = decode(schema, draw(model.condition(cells) if cells else model, rows, seed), seed)
+    records = decode(schema, draw_codes(model.condition(cells) if cells else model, rows, seed), seed)
     for name, text in texts.items():
         if text and schema.column(name).kind in ("integer", "number"):
             # A cell stands for several values: the records must hold the very one that was asked for.

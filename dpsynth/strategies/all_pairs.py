@@ -5,6 +5,7 @@ The noisy tables are denoised jointly (see `inference.kronecker`), which also pr
 batch 2 spends the rest where the predicted errors fall most. Nothing of it depends on anything but released values.
 """
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
@@ -75,7 +76,7 @@ def batches(cap: Rho) -> tuple[Rho, Rho, Rho]:
 
 def pair_weight(domain: Domain, pair: Clique) -> float:
     """What a pair's precision is in proportion to in the first batch: cells^(1/4)."""
-    return float(domain.cells(pair)) ** 0.25
+    return math.sqrt(math.sqrt(domain.cells(pair)))
 
 
 def second_look(asker: Asker, tables: tuple[Measurement, ...]) -> dict[Clique, float]:

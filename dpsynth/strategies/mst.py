@@ -76,7 +76,7 @@ def candidate_pairs(domain: Domain) -> list[Clique]:
 
 
 def spanning_tree(asker: Asker, one_way: tuple[Measurement, ...], pairs: list[Clique], budget: Rho) -> tuple[Clique, ...]:
-    """Kruskal's algorithm with a noisy maximum: among the pairs that join two parts, the one furthest from independence, until none is left."""
+    """Kruskal's algorithm with a noisy maximum: of the pairs that join two parts, the one furthest from independence, to the last."""
     forest = nx.utils.UnionFind(asker.domain.columns)
     estimates = {pair: score_estimate(table) for pair, table in independent_tables(one_way, pairs).items()}
     graph = nx.Graph(pairs)

@@ -53,7 +53,15 @@ class Plan:
     def facts(self) -> dict[str, Any]:
         """The plan as canonical values."""
         rows = [
-            [q.what, q.mechanism, list(q.columns), q.times, q.cells, canonical.rational_text(Fraction(q.scale)), canonical.rational_text(q.rho.value)]
+            [
+                q.what,
+                q.mechanism,
+                list(q.columns),
+                q.times,
+                q.cells,
+                canonical.rational_text(Fraction(q.scale)),
+                canonical.rational_text(q.rho.value),
+            ]
             for q in self.questions
         ]
         return {"strategy": self.strategy, "cap": canonical.rational_text(self.cap.value), "questions": rows}

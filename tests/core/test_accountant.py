@@ -24,7 +24,7 @@ epsilons = st.fractions(Fraction(1, 1000), 200, max_denominator=10**6)
 
 
 def enclosure(alpha, rho, epsilon, digits=160):
-    """What delta(alpha), rounded up, lies between: computed at twice the accountant's precision, factor by factor, with directed rounding."""
+    """What delta(alpha), rounded up, lies between: at twice the accountant's precision, factor by factor, with directed rounding."""
     with localcontext() as context:
         context.prec, context.Emin, context.Emax = digits, -(10**9), 10**9
         bounds = []
@@ -149,7 +149,8 @@ def test_epsilon_at_no_delta_is_refused_not_searched_for_ever(delta):
 
 
 @pytest.mark.parametrize(
-    ("epsilon", "delta"), [("0", "0.1"), ("-1", "0.1"), ("1001", "0.1"), ("1e400", "0.1"), ("1", "0"), ("1", "1"), ("1", "-0.1"), ("1", "1e-301")]
+    ("epsilon", "delta"),
+    [("0", "0.1"), ("-1", "0.1"), ("1001", "0.1"), ("1e400", "0.1"), ("1", "0"), ("1", "1"), ("1", "-0.1"), ("1", "1e-301")],
 )
 def test_claims_out_of_range_are_refused(epsilon, delta):
     with pytest.raises(SpecError, match="must be from"):

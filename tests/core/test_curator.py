@@ -159,6 +159,14 @@ def test_a_mechanism_that_charges_less_than_was_announced_gives_no_answer(monkey
     assert curator.transcript().exchanges == ()
 
 
+def test_a_mechanism_that_charges_more_than_is_left_never_draws(monkeypatch, no_noise):
+    monkeypatch.setattr(mechanisms, "squared_ratio_rho", lambda *_: Rho(Fraction(2)))
+    curator = curator_of(Rho(Fraction(1)))
+    with pytest.raises(BudgetRefused, match="nothing was drawn"):
+        curator.ask(MarginalQuestion((("a",),), (9.0,)))
+    assert curator.remaining() == Rho(Fraction(1))
+
+
 class CheaperMarginal(MarginalQuestion):
     def cost(self, unit):
         return NOTHING

@@ -57,7 +57,7 @@ def test_no_refund_for_a_release_that_gave_up(tmp_path):
 
 
 def test_a_folder_without_a_ledger_is_refused_with_the_command_that_opens_one(tmp_path):
-    with pytest.raises(BudgetRefused, match="dpsynth ledger init .*--epsilon E --delta D"):
+    with pytest.raises(BudgetRefused, match=r"dpsynth ledger init .*--epsilon E --delta D"):
         Ledger.open(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -84,13 +84,15 @@ def test_the_first_release_fixes_the_unit_of_an_account_without_one(tmp_path):
     charge(ledger, unit=PrivacyUnit("person", 2))
     before = content(ledger)
     for unit in (PrivacyUnit("household", 2), PrivacyUnit()):
-        with pytest.raises(BudgetRefused, match="protects the unit 'person'"):
+        with pytest.raises(BudgetRefused, match=r"protects the unit 'person'"):
             charge(ledger, unit=unit)
     assert content(ledger) == before
     charge(ledger, unit=PrivacyUnit("person", 5))
 
 
-@pytest.mark.parametrize(("unit", "words"), [(PrivacyUnit("other", 1), "protects the unit 'person'"), (PrivacyUnit("person", 4), "at most 3")])
+@pytest.mark.parametrize(
+    ("unit", "words"), [(PrivacyUnit("other", 1), "protects the unit 'person'"), (PrivacyUnit("person", 4), "at most 3")]
+)
 def test_the_policys_unit_and_rows_bind(tmp_path, unit, words):
     ledger = opened(tmp_path / "account", unit="person", max_rows=3)
     before = content(ledger)
@@ -237,7 +239,23 @@ def test_ten_releases_of_a_tenth_fit_and_an_eleventh_does_not(tmp_path):
 
 @pytest.mark.parametrize(
     "number",
-    ["nan", "inf", "-inf", "Infinity", "0x1", "", "1/2/3", "one", "1e999999999", "1e-999999999", "1" * 401, "1" * 10**6, float("nan"), True, None],
+    [
+        "nan",
+        "inf",
+        "-inf",
+        "Infinity",
+        "0x1",
+        "",
+        "1/2/3",
+        "one",
+        "1e999999999",
+        "1e-999999999",
+        "1" * 401,
+        "1" * 10**6,
+        float("nan"),
+        True,
+        None,
+    ],
 )
 def test_numbers_that_are_none_are_refused_at_once(number):
     with pytest.raises(SpecError, match="epsilon must be a"):
@@ -255,7 +273,8 @@ def test_policies_out_of_range_open_nothing(tmp_path, epsilon, delta):
 
 
 @pytest.mark.parametrize(
-    "policy", [{"epsilon": Fraction(10**401 + 1, 10**401)}, {"max_rows": 0}, {"max_rows": 2.5}, {"unit": "a\nb"}, {"approvers": ("a\x1b[2J",)}]
+    "policy",
+    [{"epsilon": Fraction(10**401 + 1, 10**401)}, {"max_rows": 0}, {"max_rows": 2.5}, {"unit": "a\nb"}, {"approvers": ("a\x1b[2J",)}],
 )
 def test_policies_the_ledger_could_not_hold_open_nothing(tmp_path, policy):
     with pytest.raises(SpecError):

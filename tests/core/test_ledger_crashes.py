@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +25,7 @@ def in_child(action):
             action()
         except BudgetRefused:
             os._exit(3)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - a forked test must never return into the test runner
             os._exit(1)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -54,8 +55,13 @@ def release(ledger, drawn, kill_at, written):
     ledger.note("done")
 
 
-POINTS = {"nothing": lambda line: 0, "half": lambda line: len(line) // 2, "one byte": lambda line: 1, "all but the newline": lambda line: -1,
-          "the line": len}  # fmt: skip
+POINTS = {
+    "nothing": lambda line: 0,
+    "one byte": lambda line: 1,
+    "half": lambda line: len(line) // 2,
+    "all but the newline": lambda line: -1,
+    "the line": len,
+}
 
 
 @pytest.mark.parametrize("written", POINTS.values(), ids=POINTS)
@@ -164,8 +170,8 @@ def test_file_and_folder_are_flushed_before_prepare_returns(tmp_path, monkeypatc
     ledger, flushed, real = opened(tmp_path / "account"), [], os.fsync
 
     def noted(descriptor):
-        path = os.readlink(f"/proc/self/fd/{descriptor}") if os.path.exists("/proc/self/fd") else "?"
-        flushed.append((os.path.basename(path), len(lines(ledger))))
+        link = Path(f"/proc/self/fd/{descriptor}")
+        flushed.append((link.readlink().name if link.exists() else "?", len(lines(ledger))))
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", noted)

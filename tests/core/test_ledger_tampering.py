@@ -30,7 +30,7 @@ def package_accepts(data):
 def verifier_accepts(data):
     try:
         verify.chain(data)
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever it raises, it does not accept
         return False
     return True
 
@@ -56,7 +56,7 @@ def rearranged(entries):
     yield "deleted", [entries[:i] + entries[i + 1 :] for i in range(len(entries) - 1)]
     yield "repeated", [entries[: i + 1] + entries[i:] for i in range(len(entries))]
     yield "swapped", [[*entries[:i], entries[i + 1], entries[i], *entries[i + 2 :]] for i in range(len(entries) - 1)]
-    yield "blank line", [entries[:i] + [b""] + entries[i:] for i in range(len(entries))]
+    yield "blank line", [[*entries[:i], b"", *entries[i:]] for i in range(len(entries))]
 
 
 def test_lines_deleted_repeated_swapped_or_added_are_found(whole):
@@ -76,6 +76,21 @@ def test_two_forks_of_a_ledger_cannot_be_joined(tmp_path):
     joined = lines(ledger) + first + b"\n"
     assert not package_accepts(joined)
     assert not verifier_accepts(joined)
+
+
+def test_an_entry_of_one_fork_cannot_follow_another(tmp_path):
+    ledger = opened(tmp_path / "account")
+    trunk, forks = lines(ledger), []
+    for _ in range(2):
+        (ledger.folder / LEDGER_FILE).write_bytes(trunk)
+        charge(ledger)
+        ledger.note("the fourth entry")
+        forks.append(lines(ledger))
+    (one, other) = (fork.splitlines(keepends=True) for fork in forks)
+    assert package_accepts(b"".join([*one[:3], one[3]]))
+    mixed = b"".join([*one[:3], other[3]])
+    assert not package_accepts(mixed)
+    assert not verifier_accepts(mixed)
 
 
 def resealed(whole, number, **changes):
@@ -145,6 +160,15 @@ def test_a_resealed_ledger_still_has_to_obey_the_rules(whole, number, changes):
     changed = resealed(whole, number, **changes)
     assert not package_accepts(changed)
     assert not verifier_accepts(changed)
+
+
+def test_a_release_is_prepared_once_under_an_id_of_its_own(whole):
+    body = {"unit": {"id": "person", "max_rows": 1, "neighbours": "add-remove"}, "plan": "", "purpose": ""}
+    finished, aborted = (json.loads(whole.splitlines()[number])["id"] for number in (PREPARE, 5))
+    for entry_id, accepted in (("fresh", True), (finished, False), (aborted, False), ("", False)):
+        changed = resealed(whole, NOTE, type="PREPARE", id=entry_id, rho="1/1024", body=body)
+        assert package_accepts(changed) is accepted
+        assert verifier_accepts(changed) is accepted
 
 
 def test_a_later_policy_cannot_change_the_unit(whole):

@@ -88,7 +88,9 @@ def test_noise_refuses_counts_whose_sums_would_not_be_exact(value):
         noise.noisy_argmax(counts, 1.0)
 
 
-@pytest.mark.parametrize("counts", [np.zeros(2), np.zeros(2, dtype=np.int32), np.zeros((2, 2), dtype=np.int64), np.zeros(2, dtype=np.uint64)])
+@pytest.mark.parametrize(
+    "counts", [np.zeros(2), np.zeros(2, dtype=np.int32), np.zeros((2, 2), dtype=np.int64), np.zeros(2, dtype=np.uint64)]
+)
 def test_noise_refuses_anything_but_int64_cells(counts):
     with pytest.raises(TypeError, match="int64"):
         noise.discrete_gaussian(counts, 1.0)

@@ -34,7 +34,7 @@ UNOPENABLE = {
     "0.csv.gz": b"",
     "nothing.csv.gz": gzip.compress(b""),
     "no.csv.gz": b"a,b\nCANARY,1\n",
-    "cut header.csv.gz": gzip.compress(b"a,b\nCANARY,1\n")[:15],
+    "cut header.csv.gz": gzip.compress(b"a,b\nCANARY,1\n")[:10],
     "0.parquet": b"",
     "no.parquet": b"a,b\nCANARY,1\n",
     "magic.parquet": b"PAR1CANARYPAR1",
@@ -61,7 +61,9 @@ def test_a_cut_parquet_does_not_open(tmp_path):
         assert refusal(file(tmp_path, "cut.parquet", whole[:cut])).exit_code == 5
 
 
-@pytest.mark.parametrize("name", ["none.csv", "none.parquet", "*.csv", "**/none*.csv.gz", "", "x\0.csv", "y" * 5000 + ".csv", "no/such/folder.csv"])
+@pytest.mark.parametrize(
+    "name", ["none.csv", "none.parquet", "*.csv", "**/none*.csv.gz", "", "x\0.csv", "y" * 5000 + ".csv", "no/such/folder.csv"]
+)
 def test_what_is_not_there_does_not_open(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert refusal(name).exit_code == 5
@@ -82,11 +84,10 @@ WITHOUT_COLUMN = {
     "semicolons.csv": (b"a;b\nCANARY;1\n", "'a', 'b'", "not shown"),
     "no header.csv": (b"CANARY,1\nx,2\n", "'a', 'b'", "not shown"),
     "blank header.csv": (b"\nCANARY,1\n", "'a', 'b'", "not shown"),
-    "open quote.csv": (b'a,"b\nCANARY,1,2\n"', "", ""),
 }
 
 
-@pytest.mark.parametrize("name", [name for name in WITHOUT_COLUMN if name != "open quote.csv"])
+@pytest.mark.parametrize("name", WITHOUT_COLUMN)
 def test_a_column_that_is_absent_or_there_twice_is_the_spec_authors_fault(name, tmp_path):
     content, *words = WITHOUT_COLUMN[name]
     error = refusal(file(tmp_path, name, content))

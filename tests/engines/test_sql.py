@@ -61,12 +61,40 @@ def near(number):
 
 HARD = [
     *TEXTS,
-    *("+", "-", ".", "e5", "1e", "1e+", "+.5", "5.", ".5", "-.5e-3", "1E5", "1e00005", "1e0005", "1e9999", "-1e9999", "1e-9999", "0e9999", "-0", "-0.0"),
-    *("00012", "0" * 400 + "7", "9" * 400, "-" + "9" * 400, "0." + "0" * 400 + "1e401", "1" + "0" * 330 + "e-330", "1" * 5000, "--5", "+-5", "5 5", "5,5"),
-    *("\n5\r\n", "\t5", "\v5", "\f5", "\u20035", "٣", "５", "5\x00", "\x005", "\x00", "Infinity", "NaN", "-nan", "0b1", "0o7", "1e5.0", "1.2.3", "True", "NULL"),
-    *("2.4703282292062327e-324", "2.4703282292062328e-324", "5e-324", "1.7976931348623157e308", "1.7976931348623159e308", "9007199254740993"),
-    *("9007199254740992", "9007199254740991", "-9007199254740993", "-9007199254740992", "18446744073709551616", "170141183460469231731687303715884105728"),
-    *("0.1", "0.10000000000000001", "0.09999999999999999", "k", "K", "\u212a", "İ", "ı", "ÉA", "éA", "b", "B", "a", "l299", "l300", "\\", "'", "''", '"', "a\nb"),
+    *("+", "-", ".", "e5", "1e", "1e+", "+.5", "5.", ".5", "-.5e-3", "1E5", "1e00005", "1e0005", "1e9999", "-1e9999", "1e-9999", "0e9999"),
+    *(
+        "-0",
+        "-0.0",
+        "00012",
+        "0" * 400 + "7",
+        "9" * 400,
+        "-" + "9" * 400,
+        "0." + "0" * 400 + "1e401",
+        "1" + "0" * 330 + "e-330",
+        "1" * 5000,
+    ),
+    *("--5", "+-5", "5 5", "5,5", "\n5\r\n", "\t5", "\v5", "\f5", "\u20035", "\u0665", "\uff15", "5\x00", "\x005", "\x00"),
+    *("Infinity", "NaN", "-nan", "0b1", "0o7", "1e5.0", "1.2.3", "True", "NULL", "2.4703282292062327e-324", "2.4703282292062328e-324"),
+    *("5e-324", "1.7976931348623157e308", "1.7976931348623159e308", "9007199254740993", "9007199254740992", "9007199254740991"),
+    *("-9007199254740993", "-9007199254740992", "18446744073709551616", "170141183460469231731687303715884105728"),
+    *(
+        "0.1",
+        "0.10000000000000001",
+        "0.09999999999999999",
+        "k",
+        "K",
+        "\u212a",
+        "\u0130",
+        "\u0131",
+        "ÉA",
+        "éA",
+        "b",
+        "B",
+        "a",
+        "l299",
+        "l300",
+    ),
+    *("\\", "'", "''", '"', "a\nb"),
     *itertools.chain.from_iterable(near(edge) for edge in EDGES),
     *itertools.chain.from_iterable(near(i / 3) for i in (1, 2, 1499, 2999, 3000)),
 ]
@@ -84,18 +112,19 @@ numbers = st.one_of(
     st.sampled_from(EDGES).map(repr),
     st.decimals(-1, 1, places=17).map(str),
 )
-texts = st.one_of(st.none(), numbers, st.sampled_from(HARD), st.text(st.characters(exclude_categories=["Cs"])), st.text(" \t\r\n.0123456789eE+-aB"))
+unicode_texts = st.text(st.characters(exclude_categories=["Cs"]))
+texts = st.one_of(st.none(), numbers, st.sampled_from(HARD), unicode_texts, st.text(" \t\r\n.0123456789eE+-aB"))
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(batch=st.lists(texts, min_size=1, max_size=60))
 def test_any_text_gets_the_cell_of_the_reference(rule, batch):
     assert disagreements(rule, batch) == []
 
 
 @settings(max_examples=200, deadline=None)
-@given(text=st.text(st.characters(exclude_categories=["Cs"])), number=st.floats(allow_nan=False, allow_infinity=False))
+@given(text=unicode_texts, number=st.floats(allow_nan=False, allow_infinity=False))
 def test_literals_read_back_as_they_are(text, number):
     row = connection().execute(f"SELECT {literal(text)}, {double(number)}").fetchall()
     assert row == [(text, number)]
@@ -108,7 +137,7 @@ def test_a_label_cannot_leave_its_quotes():
 
 def test_boolean_texts_ignore_case_of_ascii_letters_only():
     rule = Boolean(name="b", missing=True).rule
-    assert disagreements(rule, ["TRUE", "YeS", "ＴＲＵＥ", "ſ", "FALſE", "N", "0.0", "1.0", "1.00"]) == []
+    assert disagreements(rule, ["TRUE", "YeS", "\uff34\uff32\uff35\uff25", "\u017f", "FAL\u017fE", "N", "0.0", "1.0", "1.00"]) == []
 
 
 @pytest.mark.parametrize("delimiter", DELIMITERS)
@@ -131,6 +160,7 @@ def test_fields_by_sql_are_those_of_split_line(delimiter, data):
         ('a,"b,c",d', ["a", "b,c", "d"]),
         ('"a""b","",c', ['a"b', "", "c"]),
         ('"a"x,b', ["a", "b"]),
+        ('a,  "b,c" ,d', ["a", "b,c", "d"]),
         ('a"b,c"', ['a"b', 'c"']),
         ('a,"b,c', ["a", "b,c"]),
         ('a,"b"",c', ["a", 'b",c']),

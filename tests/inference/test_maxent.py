@@ -115,7 +115,7 @@ print(hashlib.sha256(model.arrays()["tables"].tobytes()).hexdigest(), model.repo
 
 def test_thread_count_and_hash_seed_of_the_process_do_not_matter():
     found = set()
-    for threads, seed in (("1", "1"), ("2", "2"), ("4", "3")):
+    for threads, seed in (("1", "1"), ("3", "2")):
         env = os.environ | {"OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONHASHSEED": seed}
         env["PYTHONPATH"] = os.pathsep.join([".", *filter(None, [os.environ.get("PYTHONPATH", "")])])
         done = subprocess.run([sys.executable, "-c", PROGRAM], env=env, capture_output=True, text=True, check=True)

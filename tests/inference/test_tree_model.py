@@ -194,7 +194,7 @@ def test_a_file_without_an_array_is_refused():
 
 
 def test_estimators_are_found_by_name():
-    assert sorted(ESTIMATORS) == ["maxent", "private-pgm"]
+    assert {"maxent", "private-pgm"} <= set(ESTIMATORS)
     assert all(estimator(name).name == name for name in ESTIMATORS)
     with pytest.raises(SpecError, match="maxent"):
         estimator("least-squares")

@@ -21,9 +21,7 @@ def significance(picks, scores, scale):
     return stats.chisquare(np.bincount(picks, minlength=len(scores)), expected).pvalue
 
 
-@pytest.mark.parametrize(
-    ("scores", "scale"), [((0, 0, 0), 5.0), ((10, 12, 9, 7), 3.0), ((1 << 61, (1 << 61) + 2), 2.0), ((-5, -9), 4.0)]
-)
+@pytest.mark.parametrize(("scores", "scale"), [((0, 0, 0), 5.0), ((10, 12, 9, 7), 3.0), ((1 << 61, (1 << 61) + 2), 2.0), ((-5, -9), 4.0)])
 def test_candidates_are_chosen_as_often_as_the_exponential_mechanism_does(scores, scale):
     table = np.array(scores, dtype=np.int64)
     assert significance([noise.noisy_argmax(table, scale) for _ in range(DRAWS)], scores, scale) > FALSE_ALARM / 10

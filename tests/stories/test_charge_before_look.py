@@ -1,5 +1,8 @@
 """The charge is on the disk before a row is read; after the last answer the rows are gone."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from dpsynth import api, pipeline
@@ -25,22 +28,28 @@ def test_the_charge_is_on_the_disk_when_the_rows_are_opened(world, monkeypatch):
     seen = []
     spied(monkeypatch, api, "open_engine", before=lambda *_: seen.append(world.entries()[-1]))
     assert world.run().exit_code == 0
-    assert len(seen) == 1 and seen[0]["type"] == "PREPARE" and seen[0]["release"] == "people-1"
+    assert len(seen) == 1
+    assert seen[0]["type"] == "PREPARE"
+    assert seen[0]["release"] == "people-1"
     numerator, denominator = map(int, seen[0]["rho"].split("/"))
     spent = [event["rho"].split("/") for exchange in world.facts()["exchanges"] for event in exchange["events"]]
     assert 0 < sum(int(p) / int(q) for p, q in spent) <= numerator / denominator
 
 
 def test_the_charge_is_flushed_before_the_rows_are_opened(world, monkeypatch):
-    import os
-
     steps = []
     real = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda descriptor: (steps.append(os.readlink(f"/proc/self/fd/{descriptor}")), real(descriptor))[1])
+
+    def noted(descriptor):
+        steps.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
     spied(monkeypatch, api, "open_engine", before=lambda *_: steps.append("rows"))
     assert world.run().exit_code == 0
     flushed = steps[: steps.index("rows")]
-    assert str(world.account / "ledger.jsonl") in flushed and str(world.account) in flushed
+    assert str(world.account / "ledger.jsonl") in flushed
+    assert str(world.account) in flushed
 
 
 def test_no_row_is_read_before_the_charge(world, monkeypatch):
@@ -48,7 +57,8 @@ def test_no_row_is_read_before_the_charge(world, monkeypatch):
 
     seen = []
     spied(monkeypatch, DelimitedPart, "scan", before=lambda *_: seen.append(world.types()))
-    assert dpsynth("plan", world.spec_file).exit_code == 0 and world.run("--rehearse", out=world.folder / "r").exit_code == 0
+    assert dpsynth("plan", world.spec_file).exit_code == 0
+    assert world.run("--rehearse", out=world.folder / "r").exit_code == 0
     assert seen == []
     assert world.run().exit_code == 0
     assert seen == [["PREPARE"]]
@@ -60,10 +70,12 @@ def test_the_run_finishes_with_the_source_unlinked(tmp_path, monkeypatch, strate
     engines = []
     spied(monkeypatch, api, "open_engine", after=engines.append)
     spied(monkeypatch, pipeline, "measure", after=lambda _: world.source.unlink())
-    assert world.run().exit_code == 0 and not world.source.exists()
+    assert world.run().exit_code == 0
+    assert not world.source.exists()
     assert world.verify().exit_code == 0
     assert dpsynth("sample", world.out, "--rows", 5, "--out", tmp_path / "x.csv").exit_code == 0
-    assert len(engines) == 1 and isinstance(engines[0], CodesEngine)
+    assert len(engines) == 1
+    assert isinstance(engines[0], CodesEngine)
     with pytest.raises(ProtocolError, match="closed"):
         engines[0].counts([("age",)])
 
@@ -76,9 +88,12 @@ def test_the_source_is_not_needed_once_the_rows_are_coded(world, monkeypatch):
 def test_a_source_that_fails_after_the_charge_is_aborted_and_stays_spent(world, monkeypatch):
     spied(monkeypatch, api, "open_engine", before=lambda *_: world.source.unlink())
     result = world.run()
-    assert result.exit_code == 5 and "could not be read" in result.stderr
-    assert world.types() == ["PREPARE", "ABORTED"] and "failed" in world.entries()[-1]["body"]["reason"]
-    assert not world.out.exists() and not world.partial.exists()
+    assert result.exit_code == 5
+    assert "could not be read" in result.stderr
+    assert world.types() == ["PREPARE", "ABORTED"]
+    assert "failed" in world.entries()[-1]["body"]["reason"]
+    assert not world.out.exists()
+    assert not world.partial.exists()
     assert dpsynth("ledger", "verify", world.account).exit_code == 0
     World.made(world.folder, opened=False)
     monkeypatch.undo()
@@ -92,8 +107,11 @@ def test_rows_that_cannot_be_measured_are_aborted_with_their_kind_alone(world, m
 
     monkeypatch.setattr(CodesEngine, "counts", fail)
     result = world.run()
-    assert result.exit_code == 5 and "ValueError" in result.stderr and "Ada" not in result.stderr + result.stdout
-    assert world.types() == ["PREPARE", "ABORTED"] and b"Ada" not in world.ledger_bytes()
+    assert result.exit_code == 5
+    assert "ValueError" in result.stderr
+    assert "Ada" not in result.stderr + result.stdout
+    assert world.types() == ["PREPARE", "ABORTED"]
+    assert b"Ada" not in world.ledger_bytes()
     with pytest.raises(Exception, match="ValueError") as caught:
         api.run(world.spec(), out=world.out)
     error = caught.value
@@ -108,8 +126,10 @@ def test_an_interrupt_while_measuring_is_aborted_and_stays_spent(world, monkeypa
 
     monkeypatch.setattr(CodesEngine, "counts", interrupt)
     assert world.run().exit_code != 0
-    assert world.types() == ["PREPARE", "ABORTED"] and "interrupted" in world.entries()[-1]["body"]["reason"]
-    assert not world.out.exists() and not world.partial.exists()
+    assert world.types() == ["PREPARE", "ABORTED"]
+    assert "interrupted" in world.entries()[-1]["body"]["reason"]
+    assert not world.out.exists()
+    assert not world.partial.exists()
 
 
 def test_a_ledger_that_cannot_be_written_keeps_the_rows_closed(world, monkeypatch):
@@ -124,4 +144,6 @@ def test_a_ledger_that_cannot_be_written_keeps_the_rows_closed(world, monkeypatc
     monkeypatch.setattr(Ledger, "_write", refuse)
     before = world.ledger_bytes()
     assert world.run().exit_code == 3
-    assert opened == [] and world.ledger_bytes() == before and not world.partial.exists()
+    assert opened == []
+    assert world.ledger_bytes() == before
+    assert not world.partial.exists()

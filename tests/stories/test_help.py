@@ -37,7 +37,8 @@ def test_all_promised_commands_are_there():
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_help_shows_examples_that_the_command_line_takes(path, monkeypatch):
     lines = examples(path)
-    assert lines and all(line.startswith("dpsynth " + " ".join(path)) for line in lines)
+    assert lines
+    assert all(line.startswith("dpsynth " + " ".join(path)) for line in lines)
     calls = []
     for command in COMMANDS.values():
         monkeypatch.setattr(command, "callback", lambda **options: calls.append(options))
@@ -61,10 +62,13 @@ def test_version_and_help_import_nothing_slow(tmp_path, words):
         "print(sorted({'jax', 'mbi', 'numpy', 'opendp', 'pandas', 'pyarrow', 'scipy', 'duckdb'} & set(sys.modules)), file=sys.stderr)"
     )
     result = python("-c", code, cwd=tmp_path)
-    assert result.returncode == 0 and result.stderr.strip() == "[]"
+    assert result.returncode == 0
+    assert result.stderr.strip() == "[]"
 
 
 def test_the_module_runs_as_a_program(tmp_path):
     result = spawn("--version", cwd=tmp_path)
-    assert result.returncode == 0 and result.stdout.strip() == f"dpsynth, version {VERSION}" and result.stderr == ""
+    assert result.returncode == 0
+    assert result.stdout.strip() == f"dpsynth, version {VERSION}"
+    assert result.stderr == ""
     assert spawn("nothing", cwd=tmp_path).returncode == 2

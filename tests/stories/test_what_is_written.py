@@ -29,7 +29,11 @@ def test_nothing_is_written_but_the_bundle_and_the_ledger(tmp_path):
     assert {name for name in before if after[name] != before[name]} == {"work/account/ledger.jsonl"}
     assert {path.name for path in world.folder.iterdir()} == {"people.csv", "spec.toml", "account", "out"}
     assert not any(list(place.iterdir()) for place in places.values())
-    for command in (["sample", str(world.out), "--rows", "9", "--out", "drawn.csv"], ["verify", str(world.out)], ["report", str(world.out)]):
+    for command in (
+        ["sample", str(world.out), "--rows", "9", "--out", "drawn.csv"],
+        ["verify", str(world.out)],
+        ["report", str(world.out)],
+    ):
         assert spawn(*command, cwd=places["cwd"], **environment).returncode == 0
     assert set(tree(tmp_path)) - set(after) == {"cwd/drawn.csv"}
     assert tree(tmp_path)["work/out/report.html"] == after["work/out/report.html"]
@@ -37,7 +41,7 @@ def test_nothing_is_written_but_the_bundle_and_the_ledger(tmp_path):
 
 @pytest.fixture(scope="module")
 def three(tmp_path_factory):
-    """Three releases of one table of 12,347 rows under strong noise: an exact count would stand in all of them, chance puts it in none."""
+    """Three releases of one table of 12,347 rows under strong noise: an exact count would stand in all, chance puts it in none."""
     worlds = []
     for number in range(3):
         lines = list(people(ROWS)) if not worlds else worlds[0].source.read_text().splitlines()[1:]
@@ -59,7 +63,8 @@ def test_the_exact_number_of_rows_is_in_no_output(three):
     assert not all(ROWS in numbers(world) for world in three)
     rows = [world.facts()["synthesis"]["rows"] for world in three]
     assert all(count in numbers(world) for count, world in zip(rows, three, strict=True))  # the search finds what is there
-    assert len(set(rows)) > 1 and all(world.facts()["synthesis"]["rows_from"] == "the noisy total" for world in three)
+    assert len(set(rows)) > 1
+    assert all(world.facts()["synthesis"]["rows_from"] == "the noisy total" for world in three)
 
 
 def test_outputs_name_no_place_no_person_and_no_machine(three):
@@ -97,4 +102,5 @@ def test_a_public_number_of_rows_is_kept_and_declared(tmp_path):
     assert world.run().exit_code == 0
     assert len((world.out / "synthetic.csv").read_text().splitlines()) == 42
     facts = world.facts()
-    assert facts["synthesis"]["rows_from"] == "the spec" and any("41" in line for line in facts["unprotected"])
+    assert facts["synthesis"]["rows_from"] == "the spec"
+    assert any("41" in line for line in facts["unprotected"])

@@ -39,13 +39,17 @@ def people(rows, seed=0):
         yield f"{draw.randint(17, 90)},{draw.choice('FM')},{job},{draw.randint(0, 3)},{draw.uniform(0, 10):.2f},{member}"
 
 
+def _word(value):
+    return json.dumps(value, ensure_ascii=False)
+
+
 def toml(sections):
     """A spec file's text; JSON's words for texts, numbers and lists are TOML's."""
     lines = []
     for section, values in sections.items():
-        tables = {f"columns.{json.dumps(n, ensure_ascii=False)}": c for n, c in values.items()} if section == "columns" else {section: values}
+        tables = {f"columns.{_word(name)}": column for name, column in values.items()} if section == "columns" else {section: values}
         for title, pairs in tables.items():
-            lines += [f"[{title}]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in pairs.items())]
+            lines += [f"[{title}]", *(f"{key} = {_word(value)}" for key, value in pairs.items())]
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,191 @@
+"""docs/spec.md says what the code does: its table is generated, its defaults are real, its keys are the accepted ones."""
+
+import dataclasses
+import re
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from dpsynth.errors import SpecError
+from dpsynth.inference.estimators import ESTIMATORS
+from dpsynth.privacy import PrivacyUnit
+from dpsynth.schema import COLUMN_KEYS, SHARED_KEYS, column_from
+from dpsynth.spec import ESTIMATORS_OF, FORMATS, KEYS, SECTIONS, Spec, reference, spec_from
+from dpsynth.strategies.registry import DEFAULT_STRATEGY, STRATEGIES
+
+PAGE = (Path(__file__).parents[2] / "docs" / "spec.md").read_text(encoding="utf-8")
+MINIMAL = {
+    "release": {"name": "a", "purpose": "b"},
+    "data": {"source": "c.csv"},
+    "budget": {"ledger": "d", "epsilon": 1, "delta": Decimal("1e-6")},
+    "columns": {"x": {"kind": "boolean"}},
+}
+NEEDED = {
+    "code": {"size": 3},
+    "categorical": {"values": ["a", "b"]},
+    "boolean": {},
+    "integer": {"min": 0, "max": 99},
+    "number": {"min": 0, "max": 1},
+}
+OTHER_VALUES = {
+    "release.name": "z", "release.purpose": "why", "data.source": "z.parquet", "unit.id": "person", "unit.max_rows": 1,
+    "unit.neighbours": "add-remove", "budget.ledger": "z", "budget.epsilon": 2, "budget.delta": Decimal("1e-7"),
+    "synthesis.strategy": "independent", "synthesis.degree": 3, "synthesis.estimator": "private-pgm", "synthesis.rows": 10,
+    "synthesis.seed": 5, "synthesis.format": "parquet",
+    "missing": True, "source": "public: law", "size": 4, "values": ["c", "d"], "other": False, "other_label": "rest",
+    "min": -1, "max": 200, "bins": 7, "decimals": 2,
+}  # fmt: skip
+SECTION_KEYS = [key for key in KEYS if key.section in SECTIONS]
+COLUMN_ONLY = [key for key in KEYS if key.section == "columns.NAME"]
+
+
+def column(kind, **facts):
+    return column_from("x", {"kind": kind, **NEEDED[kind], **facts})
+
+
+def quoted(text):
+    """What stands in code marks."""
+    return {part.strip('"') for part in re.findall(r"`([^`]*)`", text)}
+
+
+def key_named(name):
+    return next(key for key in KEYS if f"{key.section}.{key.name}" == name)
+
+
+def test_the_table_is_the_generated_one():
+    assert reference() in PAGE, 'paste into docs/spec.md what `python -c "from dpsynth.spec import reference; print(reference())"` prints'
+
+
+def test_the_complete_example_is_a_spec():
+    (text,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    spec = Spec.from_text(text)
+    assert {facts["kind"] for facts in tomllib.loads(text)["columns"].values()} == set(COLUMN_KEYS)
+    assert spec.undeclared() == []
+    assert (spec.unit.id, spec.unit.max_rows) == ("patient", 4)
+
+
+@pytest.mark.parametrize("key", SECTION_KEYS, ids=lambda key: f"{key.section}.{key.name}")
+def test_each_key_of_a_section_is_accepted_and_used(key):
+    value = OTHER_VALUES[f"{key.section}.{key.name}"]
+    strategy = {"strategy": "mst"} if key.name == "estimator" else {}  # not every strategy takes every estimator
+    spec = spec_from({**MINIMAL, key.section: {**MINIMAL.get(key.section, {}), **strategy, key.name: value}}, Path())
+    held = getattr(spec.unit if key.section == "unit" else spec, key.name)
+    assert held == value
+
+
+@pytest.mark.parametrize("key", SECTION_KEYS, ids=lambda key: f"{key.section}.{key.name}")
+def test_each_stated_default_of_a_section_is_the_real_one(key):
+    left = {name: value for name, value in MINIMAL.get(key.section, {}).items() if name != key.name}
+    sections = {**MINIMAL, key.section: left}
+    if not key.default:
+        with pytest.raises(SpecError, match=f"needs {key.name}"):
+            spec_from(sections, Path())
+        return
+    spec = spec_from(sections, Path())
+    held = getattr(spec.unit if key.section == "unit" else spec, key.name)
+    in_words = {"noisy total": None, "the strategy's first": ESTIMATORS_OF[spec.strategy][0]}
+    assert held == (in_words[key.default] if key.default in in_words else tomllib.loads(f"v = {key.default.strip('`')}")["v"])
+
+
+def test_sections_accept_no_other_key():
+    fields = {field.name for field in (*dataclasses.fields(Spec), *dataclasses.fields(PrivacyUnit))} - {"schema", "unit"}
+    assert {key.name for key in SECTION_KEYS} == fields
+    for section in SECTIONS:
+        with pytest.raises(SpecError, match="unknown key"):
+            spec_from({**MINIMAL, section: {**MINIMAL.get(section, {}), "colour": 1}}, Path())
+
+
+def test_columns_accept_exactly_the_keys_of_the_table():
+    accepted = {"kind", *SHARED_KEYS, *(name for keys in COLUMN_KEYS.values() for name in keys)}
+    assert {key.name for key in COLUMN_ONLY} == accepted
+
+
+@pytest.mark.parametrize("key", [key for key in COLUMN_ONLY if key.name != "kind"], ids=lambda key: key.name)
+def test_each_column_key_is_accepted_by_the_kinds_it_names(key):
+    kinds = [kind for kind in COLUMN_KEYS if key.name in {**COLUMN_KEYS[kind], **SHARED_KEYS}]
+    if key.name in ("missing", "outside", "source"):
+        assert kinds == list(COLUMN_KEYS)
+    else:
+        assert {kind for kind in COLUMN_KEYS if re.search(rf"\b{kind}\b", key.allowed.split(";")[0].split(":")[0])} == set(kinds)
+    for kind in kinds:
+        bounded = kind in ("integer", "number")
+        value = OTHER_VALUES.get(key.name, "clip" if bounded else "first")  # only `outside` has no value that fits every kind
+        assert str(column(kind, **{key.name: value}).facts()[key.name]) == str(value)
+
+
+@pytest.mark.parametrize("key", COLUMN_ONLY, ids=lambda key: key.name)
+def test_each_stated_default_of_a_column_is_the_real_one(key):
+    kinds = [kind for kind in COLUMN_KEYS if key.name in {**COLUMN_KEYS[kind], **SHARED_KEYS, "kind": None}]
+    if not key.default:
+        for kind in kinds:
+            facts = {k: v for k, v in {"kind": kind, **NEEDED[kind]}.items() if k != key.name}
+            with pytest.raises(SpecError, match=key.name):
+                column_from("x", facts)
+    elif key.name == "outside":
+        firsts = {"code": "first", "categorical": "other", "boolean": "first", "integer": "clip", "number": "clip"}
+        assert {kind: column(kind).facts()["outside"] for kind in kinds} == firsts
+        assert {column(kind, missing=True).facts()["outside"] for kind in kinds if kind != "categorical"} == {"missing"}
+        assert column("categorical", missing=True).facts()["outside"] == "other"
+    elif key.name == "decimals":
+        assert "decimals" not in column("number").facts()
+    else:
+        stated = tomllib.loads(f"v = {key.default.strip('`')}")["v"] if key.default.startswith("`") else key.default
+        assert {column(kind).facts()[key.name] for kind in kinds} == {stated}
+
+
+def test_an_integer_column_of_few_values_has_a_cell_for_each():
+    assert column("integer", max=5).facts()["bins"] == 6
+
+
+def test_the_listed_choices_are_the_real_ones():
+    assert quoted(key_named("synthesis.strategy").allowed) == set(STRATEGIES)
+    assert quoted(key_named("synthesis.strategy").default) == {DEFAULT_STRATEGY}
+    assert quoted(key_named("synthesis.estimator").allowed) == set(ESTIMATORS)
+    assert quoted(key_named("synthesis.format").allowed) == set(FORMATS)
+    assert quoted(key_named("columns.NAME.kind").allowed) == set(COLUMN_KEYS)
+
+
+M, O = "(missing)", "other"  # noqa: E741
+FATES = [
+    # kind, further facts, where these texts go: not listed, unreadable, missing
+    ("code", {}, {"3": "0", "x": "0", "": "0"}),
+    ("code", {"missing": True}, {"3": M, "x": M, "": M}),
+    ("code", {"missing": True, "outside": "first"}, {"3": "0", "x": M, "": M}),
+    ("categorical", {}, {"z": O, "A": O, "NA": O, "": O}),
+    ("categorical", {"missing": True}, {"z": O, "A": O, "NA": O, "": M}),
+    ("categorical", {"other": False}, {"z": "a", "": "a"}),
+    ("categorical", {"other": False, "missing": True}, {"z": M, "": M}),
+    ("categorical", {"outside": "first"}, {"z": "a", "": "a"}),
+    ("categorical", {"outside": "first", "missing": True}, {"z": "a", "": M}),
+    ("categorical", {"other_label": "b"}, {"z": "b", "": "b"}),
+    ("boolean", {}, {"maybe": "false", "": "false"}),
+    ("boolean", {"missing": True}, {"maybe": M, "": M}),
+    ("boolean", {"missing": True, "outside": "first"}, {"maybe": "false", "": M}),
+    ("integer", {"bins": 100}, {"200": "99", "-3": "0", "x": "0", "7.5": "0", "1,5": "0", "inf": "0", "": "0"}),
+    ("integer", {"bins": 100, "missing": True}, {"200": M, "-3": M, "x": M, "7.5": M, "": M}),
+    ("integer", {"bins": 100, "missing": True, "outside": "clip"}, {"200": "99", "-3": "0", "x": M, "7.5": M, "": M}),
+    ("number", {"bins": 2}, {"7": "0.5..1", "-7": "0..0.5", "x": "0..0.5", "": "0..0.5"}),
+    ("number", {"bins": 2, "missing": True}, {"7": M, "-7": M, "x": M, "": M}),
+    ("number", {"bins": 2, "missing": True, "outside": "clip"}, {"7": "0.5..1", "x": M, "": M}),
+]
+LISTED = [
+    ("code", {}, {"2": "2", " 1 ": "1", "2.0": "2"}),
+    ("categorical", {}, {"a": "a", " b ": "b", "other": O}),
+    ("boolean", {}, dict.fromkeys(("true", "T", "Yes", "y", "1", "1.0"), "true")),
+    ("boolean", {}, dict.fromkeys(("false", "F", "NO", "n", "0", "0.0"), "false")),
+    ("integer", {"bins": 100}, {"0": "0", "99": "99", "7.0": "7", "7e0": "7", "+7": "7"}),
+    ("number", {"bins": 2}, {"0": "0..0.5", "0.5": "0.5..1", "1": "0.5..1"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "facts", "goes"), FATES + LISTED)
+def test_each_value_goes_where_the_page_says(kind, facts, goes):
+    found = column(kind, **facts)
+    assert {text: found.cell_labels()[found.rule.cell(text)] for text in goes} == goes
+
+
+def test_the_page_has_a_line_for_each_kind():
+    section = PAGE.split("## What happens to each value")[1].split("## How values come back")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(COLUMN_KEYS)

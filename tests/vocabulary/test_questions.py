@@ -1,0 +1,93 @@
+"""Questions refuse what cannot be charged or answered exactly; equal questions have equal names."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from dpsynth.errors import SpecError
+from dpsynth.privacy import NOTHING, PrivacyUnit, Rho
+from dpsynth.questions import MarginalQuestion, SelectionQuestion, sigma_for
+
+ZEROS = np.zeros(2, dtype=np.int64)
+
+
+def selection(estimates=(ZEROS, ZEROS), weights=(1, 2), scale=5.0):
+    return SelectionQuestion((("a",), ("b",)), estimates, weights, scale)
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, 0.009, 2.0**41, float("nan"), float("inf"), 1, True, Fraction(1), "5.0", None, np.float32(5)])
+def test_scales_that_are_no_sensible_float_are_refused(scale):
+    with pytest.raises(SpecError, match=r"must be a float from 0\.01 to"):
+        MarginalQuestion((("a",),), (scale,))
+    with pytest.raises(SpecError, match=r"must be a float from 0\.01 to"):
+        selection(scale=scale)
+
+
+def test_numpys_floats_are_taken_as_the_number_they_are():
+    question = MarginalQuestion((("a",),), (np.float64(5),))
+    assert type(question.sigmas[0]) is float
+    assert question == MarginalQuestion((("a",),), (5.0,))
+
+
+@pytest.mark.parametrize("weight", [0, -1, 33, 1.0, True, np.int64(1), "1", None, Fraction(1)])
+def test_weights_that_are_no_small_whole_number_are_refused(weight):
+    with pytest.raises(SpecError, match="must be a whole number from 1 to 32"):
+        selection(weights=(1, weight))
+
+
+@pytest.mark.parametrize("estimate", [np.zeros(2), np.zeros(2, dtype=np.int32), np.zeros((1, 2), dtype=np.int64), [0, 0], None, 5])
+def test_estimates_that_are_no_int64_cells_are_refused(estimate):
+    with pytest.raises(SpecError, match="must be int64"):
+        selection(estimates=(ZEROS, estimate))
+
+
+def test_a_selection_needs_candidates_and_one_estimate_and_weight_for_each():
+    with pytest.raises(SpecError, match="at least one candidate"):
+        SelectionQuestion((), (), (), 5.0)
+    with pytest.raises(SpecError, match="one estimate and one weight"):
+        SelectionQuestion((("a",),), (ZEROS, ZEROS), (1,), 5.0)
+    with pytest.raises(SpecError, match="a sigma is needed for each"):
+        MarginalQuestion((("a",), ("b",)), (5.0,))
+
+
+def test_costs_follow_the_formulas():
+    unit = PrivacyUnit("id", 3)
+    assert MarginalQuestion((("a",), ("b",)), (2.0, 4.0)).cost(unit).value == Fraction(9, 8) + Fraction(9, 32)
+    assert selection(weights=(1, 4), scale=8.0).cost(unit).value == Fraction((3 * 4) ** 2, 2 * 8**2)
+    assert MarginalQuestion((), ()).cost(unit) == NOTHING
+
+
+def test_digests_tell_questions_apart():
+    other = np.array([0, 1], dtype=np.int64)
+    questions = [
+        MarginalQuestion((("a",),), (5.0,)),
+        MarginalQuestion((("b",),), (5.0,)),
+        MarginalQuestion((("a",),), (5.000000000000001,)),
+        MarginalQuestion((("a",), ("b",)), (5.0, 5.0)),
+        MarginalQuestion((("a", "b"),), (5.0,)),
+        selection(),
+        selection(estimates=(ZEROS, other)),
+        selection(estimates=(other, ZEROS)),
+        selection(weights=(2, 1)),
+        selection(scale=5.5),
+    ]
+    assert len({question.digest() for question in questions}) == len(questions)
+    assert selection().digest() == selection(estimates=(ZEROS.copy(), ZEROS.astype(np.int64)[::1])).digest()
+
+
+def test_a_strided_estimate_is_read_in_order():
+    strided = np.arange(6, dtype=np.int64)[::3]
+    assert selection(estimates=(ZEROS, strided)).estimates[1].tolist() == [0, 3]
+
+
+def test_a_budget_too_small_to_ask_anything_is_refused():
+    with pytest.raises(SpecError, match=r"too small to ask anything: raise budget.epsilon"):
+        sigma_for(Rho.up(Fraction(1, 10**30)), PrivacyUnit(), 2)
+
+
+def test_the_sigma_of_a_budget_is_the_least_that_fits():
+    for cap in (Fraction(1, 10**6), Fraction(1, 7), Fraction(50)):
+        sigma = sigma_for(Rho.down(cap), PrivacyUnit())
+        assert MarginalQuestion(((),), (sigma,)).cost(PrivacyUnit()).value <= cap
+        assert MarginalQuestion(((),), (sigma * (1 - 1e-12),)).cost(PrivacyUnit()) > Rho.down(cap)

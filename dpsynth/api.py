@@ -208,7 +208,11 @@ def _resumed(partial: Partial, progress: Progress) -> Release:
         raise SpecError(f"the run stopped around its charge, before any answer: look at `dpsynth ledger show {spec.ledger}`, remove {partial.folder}, start anew")
     ledger = Ledger.open(spec.ledger)
     prepare_entry = pipeline.resume_point(ledger, entry["id"])
-    approved = Approved(spec, pipeline.planned(spec)[0], ledger, prepare_entry)
+    guarantee, questions = pipeline.planned(spec)
+    charged = (prepare_entry.release, prepare_entry.body["purpose"], prepare_entry.body["plan"])
+    if charged != (spec.name, spec.purpose, questions.digest()):
+        raise SpecError(f"the spec in {partial.folder} is not the one that was charged: restore it from a copy")
+    approved = Approved(spec, guarantee, ledger, prepare_entry)
     transcript = partial.transcript()
     if transcript is None:
         ledger.aborted(prepare_entry.id, "the run stopped before its answers were complete")

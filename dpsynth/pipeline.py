@@ -17,7 +17,7 @@ from dpsynth.core.curator import Curator
 from dpsynth.core.engine import Engine
 from dpsynth.core.ledger import Ledger
 from dpsynth.core.ledger_chain import Entry
-from dpsynth.engines.reader import columns_needed
+from dpsynth.engines.reader import check_ready, columns_needed
 from dpsynth.engines.source import Source, open_source
 from dpsynth.errors import BudgetRefused, DpsynthError, ProtocolError, SourceError, SpecError
 from dpsynth.inference.estimators import ESTIMATORS
@@ -63,6 +63,7 @@ def checked_source(spec: Spec, data: object = None) -> Source:
     """The source with what is public about it checked: it opens and has the columns. Raises SourceError or SpecError; free."""
     source = open_source(spec.source if data is None else data)
     source.require(columns_needed(spec.schema, spec.unit))
+    check_ready()
     return source
 
 

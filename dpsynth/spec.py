@@ -139,7 +139,7 @@ class Spec:
         """The spec in a TOML text; relative paths in it start at `folder`. Raises SpecError."""
         try:
             sections = tomllib.loads(text, parse_float=Decimal)
-        except (ValueError, RecursionError) as error:  # a whole number of thousands of digits is a plain ValueError
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise SpecError(f"the spec is not valid TOML: {error}") from None
         except (ValueError, ArithmeticError):
             raise SpecError(_OUT_OF_PROPORTION) from None

@@ -67,6 +67,15 @@ def _codes(source: Source, schema: Schema, unit: PrivacyUnit, key: str, threads:
     return dict(zip(schema.domain.columns, arrays, strict=True))
 
 
+def check_ready() -> None:
+    """Sets up what reading needs and closes it again, so that a fault of the machine shows before anything is charged. Raises SourceError."""
+    try:
+        with _private_connection(None):
+            pass
+    except Exception as error:
+        raise SourceError(f"the embedded engine cannot start on this machine ({type(error).__name__}); nothing was charged") from None
+
+
 @contextmanager
 def _private_connection(threads: int | None) -> Iterator[Any]:
     """DuckDB in memory that opens no file and loads no extension; what it spills goes to a folder of its own and is removed."""
@@ -77,7 +86,6 @@ def _private_connection(threads: int | None) -> Iterator[Any]:
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
             "python_enable_replacements": "false",
-            "enable_progress_bar": "false",
             "preserve_insertion_order": "false",
             "memory_limit": literal(MEMORY_LIMIT),
             "temp_directory": literal(folder),
@@ -86,6 +94,9 @@ def _private_connection(threads: int | None) -> Iterator[Any]:
             "lock_configuration": "true",
         }
         with duckdb.connect(":memory:") as connection:
+            ((bar,),) = connection.execute("SELECT current_setting('enable_progress_bar')").fetchall()
+            if bar:  # where it is off already, in a notebook, DuckDB refuses to set it at all
+                connection.execute("SET enable_progress_bar = false")
             for name, value in settings.items():
                 connection.execute(f"SET {name} = {value}")
             yield connection

@@ -14,8 +14,9 @@ _BIGINT = 1 << 62
 
 
 def literal(text: str) -> str:
-    """A VARCHAR literal; the only special character between single quotes is the quote itself."""
-    return "'" + text.replace("'", "''") + "'"
+    """A VARCHAR literal: between single quotes only the quote itself is special. NUL is put in by `chr`, for it may end the query."""
+    pieces = ["'" + piece.replace("'", "''") + "'" for piece in text.split("\0")]
+    return pieces[0] if len(pieces) == 1 else f"({' || chr(0) || '.join(pieces)})"
 
 
 def double(value: float) -> str:
@@ -56,12 +57,16 @@ def cell_sql(rule: CellRule, value: str) -> str:
 
 
 def _label_sql(rule: LabelRule, value: str) -> str:
-    """An ENUM is DuckDB's hash table from texts to positions, so the cost does not grow with the labels."""
+    """An ENUM is DuckDB's hash table from texts to positions, so the cost does not grow with the labels; it takes plain literals only."""
     cells = {text: cell for text, cell in rule.cells if _is_unicode(text)}
+    odd = "".join(f" WHEN {value} = {literal(text)} THEN {cell}" for text, cell in cells.items() if "\0" in text)
+    cells = {text: cell for text, cell in cells.items() if "\0" not in text}
+    if not cells:
+        return f"CASE WHEN {value} IS NULL THEN {rule.missing}{odd} ELSE {rule.outside} END"
     position = f"enum_code(TRY_CAST({value} AS ENUM({', '.join(map(literal, cells))})))"
     if list(cells.values()) != list(range(len(cells))):
         position = f"{list(cells.values())}[1 + CAST({position} AS BIGINT)]"
-    return f"CASE WHEN {value} IS NULL THEN {rule.missing} ELSE coalesce({position}, {rule.outside}) END"
+    return f"CASE WHEN {value} IS NULL THEN {rule.missing}{odd} ELSE coalesce({position}, {rule.outside}) END"
 
 
 def _is_unicode(text: str) -> bool:

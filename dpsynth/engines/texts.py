@@ -131,11 +131,15 @@ def _readable(array: Any) -> Any:
     raw = array if _is_binary(array.type) else pc.cast(array, pa.large_binary())
     if pa.types.is_binary_view(raw.type) or pa.types.is_fixed_size_binary(raw.type):
         raw = pc.cast(raw, pa.large_binary())
-    raw = pc.if_else(pc.less_equal(pc.binary_length(raw), LINE_LIMIT), raw, pa.scalar(None, raw.type))
-    try:
-        return pc.cast(raw, pa.string())
-    except pa.ArrowInvalid:
-        return pa.array([None if value is None else value.decode(errors="replace") for value in raw.to_pylist()], pa.string())
+    longest = pc.max(pc.binary_length(raw)).as_py() or 0
+    with suppress(pa.ArrowInvalid):  # some value is not UTF-8: then value by value, with the same texts for the others
+        if longest <= LINE_LIMIT:
+            return pc.cast(raw, pa.string())
+    return pa.array(map(_decoded, raw.to_pylist()), pa.string())
+
+
+def _decoded(raw: bytes | None) -> str | None:
+    return None if raw is None or len(raw) > LINE_LIMIT else raw.decode(errors="replace")
 
 
 def _cut(text: str | None) -> str | None:

@@ -113,4 +113,7 @@ def _exchange(facts: dict[str, Any], arrays: Arrays) -> Exchange:
         )
         for e in facts["events"]
     )
+    paid = [(event.clique, event.scale) for event in events if event.mechanism == "discrete-gaussian"]
+    if [(m.clique, Fraction(m.sigma)) for m in measurements] != paid:
+        raise ValueError("a table states other noise than the event that paid for it")
     return Exchange(facts["question"], Answer(measurements, facts["selected"]), events)

@@ -22,6 +22,7 @@ RULES = {
     "labels in a shuffled order": LabelRule((("b", 2), ("a", 0), ("c", 2)), False, 7, 9),
     "a repeated label": LabelRule((("a", 0), ("b", 1), ("a", 3)), False, 7, 9),
     "labels of odd letters": LabelRule((("a\x00b", 0), ("'", 1), ("\\", 2), ("\U0001f600", 3), ("\ud800", 4), ("a\nb", 5)), False, 6, 7),
+    "a label of nothing but NUL": LabelRule((("\x00", 0), ("\x00'\x00", 1)), False, 2, 3),
     "folded": LabelRule((("éa", 0), ("Éa", 1), ("k", 2), ("B", 3)), True, 4, 5),
     "300 labels": LabelRule(tuple((f"l{i}", i) for i in range(300)), False, 300, 301),
     "widest integers": IntegerRule(-EXACT_INTEGER, EXACT_INTEGER, 1 << 16, None, 0),

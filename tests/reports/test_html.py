@@ -143,7 +143,7 @@ def test_the_list_of_what_is_not_protected_is_whole(adult):
 def test_declared_facts_are_told_from_public_ones(tmp_path):
     schema = Schema((SMALL.columns[0], replace(SMALL.columns[1], source="public: a law")))
     text = words(tmp_path, schema)
-    assert "rest on the data owner's word" in text
+    assert "on the data owner's word" in text
     assert re.search(r"Declared by the data owner , without a public source.*? age .*From a public source .*color : public: a law", text)
 
 

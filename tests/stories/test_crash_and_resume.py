@@ -12,6 +12,7 @@ from dpsynth.core.ledger import Ledger
 from dpsynth.errors import SpecError
 from dpsynth.release.bundle import write_records
 from dpsynth.release.partial import Partial
+from dpsynth.release.record import read_arrays, transcript_from, write_arrays
 from tests.stories.crashing import STEPS
 from tests.stories.world import World, dpsynth, python, tree
 
@@ -61,8 +62,6 @@ def expected_records(world, folder):
     if world.partial.exists():
         transcript = Partial(world.out).transcript()
     else:
-        from dpsynth.release.record import read_arrays, transcript_from
-
         transcript = transcript_from(world.facts()["exchanges"], read_arrays(world.out / "measurements.npz"))
     guarantee = guarantee_for(spec.epsilon, spec.delta)
     records = pipeline.records(spec, pipeline.fit(spec, pipeline.replayed(spec, guarantee, transcript)))
@@ -169,13 +168,32 @@ def interrupted_after_answers(world, monkeypatch, before="record_measured"):
             api.run(world.spec(), out=world.out)
 
 
-@pytest.mark.parametrize("name", ["measurements.npz", "transcript.json", "spec.json", "entry.json"])
-def test_answers_that_were_changed_are_not_released(world, monkeypatch, name):
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("measurements.npz", "", ""),
+        ("transcript.json", '"sigma":"', '"sigma":"1'),
+        ("transcript.json", '"scale":"', '"scale":"1'),
+        ("transcript.json", '"selected":', '"selected":1'),
+        ("transcript.json", '"exchanges":', '"exchanges":7,"x":'),
+        ("spec.json", '"epsilon":"1/1"', '"epsilon":"2/1"'),
+        ("spec.json", '"name":"people-1"', '"name":"people-2"'),
+        ("spec.json", '"purpose":"a story"', '"purpose":"a tale"'),
+        ("spec.json", '"bins":8', '"bins":9'),
+        ("spec.json", '"strategy":"mst"', '"strategy":"independent"'),
+        ("spec.json", "{", "["),
+        ("entry.json", '"id":"', '"id":"0'),
+    ],
+)
+def test_answers_that_were_changed_are_not_released(world, monkeypatch, name, old, new):
     interrupted_after_answers(world, monkeypatch)
     file = world.partial / name
-    data = bytearray(file.read_bytes())
-    data[len(data) // 2] ^= 1
-    file.write_bytes(bytes(data))
+    if name == "measurements.npz":
+        arrays = read_arrays(file)
+        write_arrays(file, {**arrays, "table-00003": arrays["table-00003"] + 1})
+    else:
+        assert old in file.read_text()
+        file.write_text(file.read_text().replace(old, new, 1))
     before = world.ledger_bytes()
     result = dpsynth("run", "--resume", world.out)
     assert result.exit_code in (2, 3)

@@ -88,5 +88,5 @@ def test_a_guarantee_reads_as_a_sentence_that_rounds_up():
 
 def test_units_read_as_sentences():
     assert PrivacyUnit().sentence() == "one row, taken to be one person"
-    assert "at most up to 3 rows" in PrivacyUnit("id", 3).sentence()
+    assert "at most 3 rows of each" in PrivacyUnit("id", 3).sentence()
     assert "at most one row" in PrivacyUnit("id", 1).sentence()

@@ -1,7 +1,7 @@
 """The Python interface: plan, run, resume, rehearse, sample. The only place, beside the command line, where the rooms meet."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -40,7 +40,7 @@ class Release:
     """A bundle on disk: its records, its guarantee, and any number of further records, which are free."""
 
     folder: Path
-    facts: dict[str, Any]
+    facts: dict[str, Any] = field(repr=False)
 
     @classmethod
     def open(cls, folder: str | Path) -> "Release":
@@ -79,11 +79,17 @@ class Release:
         return sample_records(self.model, self.schema, rows, seed, where or {})
 
 
-def plan(spec: Spec, *, rows_about: int | None = None) -> PlanTable:
+def read_spec(spec: Spec | str | Path) -> Spec:
+    """A spec as it is, or from its file. Raises SpecError."""
+    return spec if isinstance(spec, Spec) else Spec.from_file(spec)
+
+
+def plan(spec: Spec | str | Path, *, rows_about: int | None = None) -> PlanTable:
     """What a run would ask, with which noise, at which cost, and what would remain; reads no data.
 
     rows_about: a public guess of the number of rows, needed for relative errors.
     """
+    spec = read_spec(spec)
     guarantee, questions = pipeline.planned(spec)
     return PlanTable(spec.name, spec.unit, guarantee, questions, _standing(spec, guarantee), rows_about)
 
@@ -102,7 +108,7 @@ def _standing(spec: Spec, guarantee: Guarantee) -> Standing:
 
 
 def run(
-    spec: Spec,
+    spec: Spec | str | Path,
     *,
     out: str | Path,
     data: object = None,
@@ -116,6 +122,7 @@ def run(
     strict: refuse facts without a public source.
     Raises SpecError (nothing was charged), SourceError, BudgetRefused.
     """
+    spec = read_spec(spec)
     if strict:
         spec.refuse_undeclared()
     pipeline.planned(spec)
@@ -205,7 +212,10 @@ def resume(out: str | Path, *, progress: Progress = silent) -> Release:
 def _resumed(partial: Partial, progress: Progress) -> Release:
     spec, entry = Spec.from_facts(partial.spec()), partial.entry()
     if entry is None:
-        raise SpecError(f"the run stopped around its charge, before any answer: look at `dpsynth ledger show {spec.ledger}`, remove {partial.folder}, start anew")
+        raise SpecError(
+            f"the run stopped around its charge, before any answer: look at `dpsynth ledger show {spec.ledger}`, "
+            f"remove {partial.folder}, start anew"
+        )
     ledger = Ledger.open(spec.ledger)
     prepare_entry = pipeline.resume_point(ledger, entry["id"])
     guarantee, questions = pipeline.planned(spec)

@@ -65,7 +65,9 @@ def main() -> None:
 
 
 @main.command(epilog=example("dpsynth demo"))
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the bundle; its ledger goes to OUT-ledger.  [default: dpsynth-demo]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the bundle; the ledger goes to OUT-ledger.  [default: dpsynth-demo]"
+)
 @quiet_option
 @guarded
 def demo(out: Path | None, quiet: bool) -> None:
@@ -93,12 +95,16 @@ def plan(spec: Path, rows_about: int | None, as_json: bool) -> None:
 
 
 @main.command(
-    epilog=example("dpsynth run adult.toml --rehearse --out out/rehearsal", "dpsynth run adult.toml --out out/adult", "dpsynth run --resume out/adult")
+    epilog=example(
+        "dpsynth run adult.toml --rehearse --out out/rehearsal",
+        "dpsynth run adult.toml --out out/adult",
+        "dpsynth run --resume out/adult",
+    )
 )
 @click.argument("spec", type=click.Path(path_type=Path), required=False)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the bundle; it must not exist yet.")
 @click.option("--rehearse", is_flag=True, help="The same way on made-up rows: finds mistakes, spends nothing.")
-@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Finish a run whose answers were already paid for; spends nothing.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Finish a run whose answers were paid for; spends nothing.")
 @click.option("--strict", is_flag=True, help="Refuse columns whose facts name no public source.")
 @quiet_option
 @json_option
@@ -119,8 +125,11 @@ def run(spec: Path | None, out: Path | None, rehearse: bool, resume: Path | None
 
         release = api.run(Spec.from_file(spec), out=out, rehearse=rehearse, strict=strict, progress=progress(quiet))
     facts = {"folder": str(release.folder), "digest": release.facts["digest"], "rehearsal": release.facts["rehearsal"]}
-    claim = "REHEARSAL on made-up rows: no guarantee, nothing was charged" if release.facts["rehearsal"] else release.guarantee.sentence()
-    show(facts, f"{claim}\nreport: {release.report}", as_json)
+    if release.facts["rehearsal"]:
+        text = f"REHEARSAL on made-up rows: no guarantee, nothing was charged\nreport: {release.report}"
+    else:
+        text = f"{release.guarantee.sentence()}\nreport: {release.report}\ncheck:  dpsynth verify {release.folder} --ledger FOLDER"
+    show(facts, text, as_json)
 
 
 @main.command(epilog=example("dpsynth verify out/adult --ledger budgets/adult"))
@@ -143,7 +152,7 @@ def verify(folder: Path, ledger: Path | None, as_json: bool) -> None:
 @main.command(epilog=example("dpsynth sample out/adult --rows 1000 --out women.csv --where sex=Female"))
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--rows", type=click.IntRange(0), required=True, help="How many records.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="A .csv or .parquet file that does not exist yet.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="A new .csv or .parquet file.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Public seed; the same seed gives the same records.")
 @click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only records with this value; may be repeated.")
 @guarded
@@ -152,9 +161,13 @@ def sample(folder: Path, rows: int, out: Path, seed: int, where: tuple[str, ...]
     from dpsynth.api import Release
     from dpsynth.release.bundle import write_records
 
-    if out.suffix not in (".csv", ".parquet") or os.path.lexists(out):
-        raise SpecError(f"--out must be a new .csv or .parquet file, got {out}")
+    if out.suffix not in (".csv", ".parquet"):
+        raise SpecError(f"--out must end in .csv or .parquet, got {out}")
+    if os.path.lexists(out):
+        raise SpecError(f"{out} exists already: choose another --out")
     release = Release.open(folder)
+    if release.facts["rehearsal"]:
+        click.echo("warning: this bundle is a REHEARSAL on made-up rows: its records say nothing about anyone", err=True)
     records = release.sample(rows, seed=seed, where=_conditions(where, release.schema.domain.columns))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -170,8 +183,10 @@ def _conditions(where: tuple[str, ...], columns: tuple[str, ...]) -> dict[str, o
     for text in where:
         known = max((name for name in columns if text.startswith(f"{name}=")), key=len, default="")
         column, equals, value = (known, "=", text[len(known) + 1 :]) if known else text.partition("=")
-        if not equals or column in conditions:
-            raise SpecError(f"--where takes COLUMN=VALUE, each column once, got {text!r}")
+        if not equals:
+            raise SpecError(f"--where takes COLUMN=VALUE, got {text!r}")
+        if column in conditions:
+            raise SpecError(f"--where names column {column!r} twice: one value is possible")
         conditions[column] = value
     return conditions
 
@@ -195,7 +210,7 @@ def ledger() -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--epsilon", required=True, help="Total that all releases together may claim.")
 @click.option("--delta", required=True, help="Total delta; well below 1 / people.")
-@click.option("--unit", metavar="COLUMN", help='Column that names a person; "" where each row is one.  [default: the first release fixes it]')
+@click.option("--unit", metavar="COLUMN", help='Column that names a person; "" where each row is one.  [default: the first release says]')
 @click.option("--max-rows", type=click.IntRange(1), metavar="K", help="Most rows of one unit that a release may use.  [default: any]")
 @click.option("--approver", "approvers", multiple=True, metavar="NAME", help="Who approved the total; may be repeated.")
 @guarded

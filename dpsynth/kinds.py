@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -173,7 +174,7 @@ class Integer(Column):
 
     def own_labels(self) -> tuple[str, ...]:
         starts = [self.first_value(cell) for cell in range(self.bins + 1)]
-        return tuple(str(a) if b - a == 1 else f"{a}..{b - 1}" for a, b in zip(starts, starts[1:], strict=False))
+        return tuple(str(a) if b - a == 1 else f"{a}..{b - 1}" for a, b in pairwise(starts))
 
     def decode(self, codes: NDArray[np.integer], rng: np.random.Generator) -> Decoded:
         starts = np.array([self.first_value(cell) for cell in range(self.bins + 1)], dtype=np.int64)

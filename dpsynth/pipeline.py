@@ -150,9 +150,7 @@ def certificate(approved: Approved, transcript: Transcript, model: Model, refere
     """Everything release.json says but the files' digests."""
     spec = approved.spec
     rows_from = "the noisy total" if spec.rows is None else "the spec"
-    settings = Settings(
-        spec.strategy, spec.estimator, spec.degree, spec.seed, row_count(spec, model), rows_from, spec.format
-    )
+    settings = Settings(spec.strategy, spec.estimator, spec.degree, spec.seed, row_count(spec, model), rows_from, spec.format)
     heading = Heading(spec.name, spec.purpose, datetime.now(UTC).date().isoformat())
     return Certificate(heading, spec.schema, spec.unit, approved.guarantee, transcript, settings, model.report, reference, software())
 

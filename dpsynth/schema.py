@@ -143,4 +143,3 @@ def _exact(value: Any) -> Any:
 
 def _plain_number(key: str, value: Any) -> Any:
     return Decimal(value) if key in ("min", "max") and isinstance(value, str) else value
-

@@ -32,12 +32,35 @@ class Key:
 
 
 KEYS = (
-    Key("release", "name", "text", "", "`[a-z0-9-]`, at most 64", "Names the release in the ledger and the certificate. Need not be unique."),
+    Key(
+        "release", "name", "text", "", "`[a-z0-9-]`, at most 64", "Names the release in the ledger and the certificate. Need not be unique."
+    ),
     Key("release", "purpose", "text", "", "one line, at most 500 characters", "Why the data is released; the ledger keeps it."),
     Key("data", "source", "text", "", "file or glob: .csv, .csv.gz, .parquet", "Where the rows are; relative to the spec file."),
-    Key("unit", "id", "text", '`""`', "a column of the source", "Column that names the protected person. Empty: each row is one person. It is never released."),
-    Key("unit", "max_rows", "whole number", "`1`", "1 to 2^20; 1 where `id` is empty", "Rows one person may contribute; more are dropped at random."),
-    Key("unit", "neighbours", "text", '`"add-remove"`', '`"add-remove"`', "Tables are neighbours when one holds all rows of one more person."),
+    Key(
+        "unit",
+        "id",
+        "text",
+        '`""`',
+        "a column of the source",
+        "Column that names the protected person. Empty: each row is one person. It is never released.",
+    ),
+    Key(
+        "unit",
+        "max_rows",
+        "whole number",
+        "`1`",
+        "1 to 2^20; 1 where `id` is empty",
+        "Rows one person may contribute; more are dropped at random.",
+    ),
+    Key(
+        "unit",
+        "neighbours",
+        "text",
+        '`"add-remove"`',
+        '`"add-remove"`',
+        "Tables are neighbours when one holds all rows of one more person.",
+    ),
     Key("budget", "ledger", "text", "", "folder opened by `dpsynth ledger init`", "Account that is charged; relative to the spec file."),
     Key("budget", "epsilon", "number", "", "0.000001 to 1000", "Privacy loss this release may cause."),
     Key("budget", "delta", "number", "", "1e-300 to below 1", "Probability that the loss may be larger; well below 1 / people."),
@@ -51,10 +74,24 @@ KEYS = (
         '`"latent-class"` (all-pairs); `"maxent"`, `"private-pgm"` (mst, independent)',
         "How the model is fitted to the noisy tables.",
     ),
-    Key("synthesis", "rows", "whole number", "noisy total", "0 to 10^9", "Public number of synthetic rows; left out: the noisy total, 0 when it is not positive."),
+    Key(
+        "synthesis",
+        "rows",
+        "whole number",
+        "noisy total",
+        "0 to 10^9",
+        "Public number of synthetic rows; left out: the noisy total, 0 when it is not positive.",
+    ),
     Key("synthesis", "seed", "whole number", "`0`", "0 to 2^63 - 1", "Seed of the sampling, public. No seed reaches the privacy noise."),
     Key("synthesis", "format", "text", '`"csv"`', '`"csv"`, `"parquet"`', "File format of the records."),
-    Key("columns.NAME", "kind", "text", "", "`code`, `categorical`, `boolean`, `integer`, `number`", "What the column holds. Columns the spec does not name are not read."),
+    Key(
+        "columns.NAME",
+        "kind",
+        "text",
+        "",
+        "`code`, `categorical`, `boolean`, `integer`, `number`",
+        "What the column holds. Columns the spec does not name are not read.",
+    ),
     Key("columns.NAME", "missing", "true or false", "`false`", "any kind", "Whether the column has a cell for missing values."),
     Key(
         "columns.NAME",
@@ -64,14 +101,35 @@ KEYS = (
         '`"other"` (categorical), `"missing"` (with `missing = true`), `"clip"` (integer, number), `"first"` (code, categorical, boolean)',
         "Where a value goes that the schema does not list. The table below says what happens to missing and unreadable values.",
     ),
-    Key("columns.NAME", "source", "text", "declared by the data owner", '`"public: ..."`', "Who says these facts; `--strict` refuses columns that do not."),
+    Key(
+        "columns.NAME",
+        "source",
+        "text",
+        "declared by the data owner",
+        '`"public: ..."`',
+        "Who says these facts; `--strict` refuses columns that do not.",
+    ),
     Key("columns.NAME", "size", "whole number", "", "code: 1 to 65536", "Codes run from 0 to size - 1."),
     Key("columns.NAME", "values", "list of texts", "", "categorical: not empty, no repeats", "The categories, from public knowledge."),
     Key("columns.NAME", "other", "true or false", "`true`", "categorical", "Whether there is a cell for unlisted values."),
-    Key("columns.NAME", "other_label", "text", '`"other"`', "categorical", "What that cell is called in the records. A listed category may serve."),
+    Key(
+        "columns.NAME",
+        "other_label",
+        "text",
+        '`"other"`',
+        "categorical",
+        "What that cell is called in the records. A listed category may serve.",
+    ),
     Key("columns.NAME", "min", "number", "", "integer, number; not above max", "Least value, from public knowledge."),
     Key("columns.NAME", "max", "number", "", "integer, number", "Largest value, from public knowledge."),
-    Key("columns.NAME", "bins", "whole number", "`32`", "integer, number; 1 to 65536, at most max - min + 1 for integers", "Cells of equal width; an integer column of fewer values has one for each."),
+    Key(
+        "columns.NAME",
+        "bins",
+        "whole number",
+        "`32`",
+        "integer, number; 1 to 65536, at most max - min + 1 for integers",
+        "Cells of equal width; an integer column of fewer values has one for each.",
+    ),
     Key("columns.NAME", "decimals", "whole number", "as drawn", "number: 0 to 15", "Digits after the point in the records."),
 )
 """Every key a spec may hold."""
@@ -161,8 +219,8 @@ class Spec:
         """The spec that `facts` described."""
         given = dict(facts)
         schema, unit = schema_from(given.pop("columns")), PrivacyUnit(**given.pop("unit"))
-        budget = {key: canonical.rational(given.pop(key)) for key in ("epsilon", "delta")}
-        return cls(**given, **budget, schema=schema, unit=unit)
+        epsilon, delta = canonical.rational(given.pop("epsilon")), canonical.rational(given.pop("delta"))
+        return cls(**given, epsilon=epsilon, delta=delta, schema=schema, unit=unit)
 
     def undeclared(self) -> list[str]:
         """Columns whose facts name no public source."""

@@ -63,8 +63,7 @@ class Answer:
     def digest(self) -> str:
         """Names the released values."""
         tables = [
-            [list(m.clique), hashlib.sha256(np.ascontiguousarray(m.values, dtype="<i8").tobytes()).hexdigest()]
-            for m in self.measurements
+            [list(m.clique), hashlib.sha256(np.ascontiguousarray(m.values, dtype="<i8").tobytes()).hexdigest()] for m in self.measurements
         ]
         return canonical.digest([tables, self.selected])
 

@@ -34,7 +34,7 @@ def delta_bound(alpha: Fraction, rho: Fraction, epsilon: Fraction) -> Decimal:
 
 
 def best_alpha(rho: Fraction, epsilon: Fraction) -> Fraction:
-    """The order that makes delta(alpha) least, to a grid of 2^-30: the root of the increasing (2 alpha - 1) rho - epsilon + ln(1 - 1/alpha)."""
+    """The order that makes delta(alpha) least, to a grid of 2^-30: the root of the rising (2 alpha - 1) rho - epsilon + ln(1 - 1/alpha)."""
     low, high = 1 + 2.0**-20, _LARGEST_ALPHA
     r, e = float(rho), float(epsilon)
     for _ in range(200):

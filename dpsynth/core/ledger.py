@@ -12,7 +12,7 @@ import getpass
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,21 +47,23 @@ class Ledger:
         delta: float | str | Fraction,
         unit: str | None = None,
         max_rows: int | None = None,
-        approvers: tuple[str, ...] = (),
+        approvers: Sequence[str] = (),
     ) -> "Ledger":
         """Open an account, on purpose and once: writes the policy and the first entries.
 
         epsilon, delta: the total that all releases together may claim. unit: the column that names a person, "" where each row is one.
         Raises SpecError where the folder already holds a ledger or the total is out of range.
         """
+        if isinstance(approvers, str):
+            raise SpecError(f"approvers must be a list of names, got the text {approvers!r}")
         policy = Policy(exact_number(epsilon, "epsilon"), exact_number(delta, "delta"), unit, max_rows, tuple(approvers))
         _check_policy(policy)
         ledger = cls(Path(folder))
         ledger._create()
         with ledger._locked() as (file, account):
-            account = ledger._append(file, account, "GENESIS", body={"dataset": secrets.token_hex(16)})
-            account = ledger._append(file, account, "POLICY", body=policy.body())
-        _write_durably(ledger.folder / POLICY_FILE, _policy_text(account.dataset, policy))
+            opened = ledger._append(file, account, "GENESIS", body={"dataset": secrets.token_hex(16)})
+            ledger._append(file, opened, "POLICY", body=policy.body())
+        _write_durably(ledger.folder / POLICY_FILE, _policy_text(opened.dataset, policy))
         return ledger
 
     @classmethod
@@ -93,8 +95,7 @@ class Ledger:
             refuse_unless_admitted(account, unit, rho, delta)
             body = {"purpose": purpose, "plan": plan, "unit": {"id": unit.id, "max_rows": unit.max_rows, "neighbours": unit.neighbours}}
             entry_id = secrets.token_hex(16)
-            account = self._append(file, account, "PREPARE", entry_id, release, body, rho.value, delta)
-            return account.entries[-1]
+            return self._append(file, account, "PREPARE", entry_id, release, body, rho.value, delta).entries[-1]
 
     def measured(self, entry_id: str, transcript: str, events: int) -> Entry:
         """The answers are on disk: their digest and number."""
@@ -205,7 +206,9 @@ def refuse_unless_admitted(account: Account, unit: PrivacyUnit, rho: Rho, delta:
     if policy is None:
         raise LedgerInvalid("the ledger states no policy, so it allows nothing: restore it, or open another account")
     if account.unit_id is not None and unit.id != account.unit_id:
-        raise BudgetRefused(f"this account protects the unit {account.unit_id!r}, the spec says unit.id = {unit.id!r}: set unit.id to the account's")
+        raise BudgetRefused(
+            f"this account protects the unit {account.unit_id!r}, the spec says unit.id = {unit.id!r}: set unit.id to the account's"
+        )
     if policy.max_rows is not None and unit.max_rows > policy.max_rows:
         raise BudgetRefused(f"the policy allows max_rows of at most {policy.max_rows}, the spec says {unit.max_rows}: lower unit.max_rows")
     if delta < 0:

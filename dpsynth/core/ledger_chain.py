@@ -69,7 +69,8 @@ class Entry:
         """The canonical object without its hash."""
         texts = {"type": self.type, "id": self.id, "release": self.release, "day": self.day, "track": self.track}
         charge = {"rho": canonical.rational_text(self.rho), "delta": canonical.rational_text(self.delta)}
-        return {"v": VERSION, "seq": self.seq, "prev": self.prev, **texts, **charge, "body": self.body, "code": self.code, "actor": self.actor}
+        place = {"v": VERSION, "seq": self.seq, "prev": self.prev}
+        return {**place, **texts, **charge, "body": self.body, "code": self.code, "actor": self.actor}
 
     def sealed(self) -> "Entry":
         """With the hash that names it."""

@@ -18,9 +18,7 @@ from dpsynth.transcript import Event, Measurement
 Charge = Callable[[Event], None]
 
 
-def measure(
-    counts: NDArray[np.int64], clique: Clique, unit: PrivacyUnit, sigma: float, question: str, charge: Charge
-) -> Measurement:
+def measure(counts: NDArray[np.int64], clique: Clique, unit: PrivacyUnit, sigma: float, question: str, charge: Charge) -> Measurement:
     """A marginal with discrete Gaussian noise.
 
     counts: int64[cells], exact, in rows; one unit moves them by at most k = unit.max_rows in L2, so rho = k^2 / (2 sigma^2).

@@ -68,7 +68,7 @@ def _codes(source: Source, schema: Schema, unit: PrivacyUnit, key: str, threads:
 
 
 def check_ready() -> None:
-    """Sets up what reading needs and closes it again, so that a fault of the machine shows before anything is charged. Raises SourceError."""
+    """Sets up what reading needs and closes it again: a fault of the machine shows before anything is charged. Raises SourceError."""
     try:
         with _private_connection(None):
             pass

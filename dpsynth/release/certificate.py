@@ -96,7 +96,8 @@ def enforcement(unit: PrivacyUnit) -> str:
     """How the bound on a unit's rows holds, in words."""
     if not unit.id:
         return "each row is one unit, so no unit has more than one row"
-    return f"at most {unit.max_rows} rows of each value of {unit.id!r} were kept, chosen at random by the operating system's generator; rows without it were dropped"
+    kept = f"at most {unit.max_rows} rows of each value of {unit.id!r} were kept"
+    return f"{kept}, chosen at random by the operating system's generator; rows without it were dropped"
 
 
 def unprotected(schema: Schema, settings: Settings) -> list[str]:

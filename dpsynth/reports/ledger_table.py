@@ -21,6 +21,11 @@ class LedgerRow:
     cumulative_epsilon: Fraction
     status: str
 
+    def texts(self) -> list[str]:
+        """The row as it is printed."""
+        numbers = (f"{float(self.rho):.6g}", plain(self.cumulative_epsilon))
+        return [str(self.seq), self.day, self.release, self.actor, *numbers, self.status, self.purpose]
+
 
 @dataclass(frozen=True)
 class LedgerTable:
@@ -53,12 +58,13 @@ class LedgerTable:
             "",
         ]
         names = ["entry", "day", "release", "by", "rho", "epsilon so far", "status", "purpose"]
-        table = [names, *([str(r.seq), r.day, r.release, r.actor, f"{float(r.rho):.6g}", plain(r.cumulative_epsilon), r.status, r.purpose] for r in self.rows)]
+        table = [names, *(row.texts() for row in self.rows)]
         widths = [max(len(row[i]) for row in table) for i in range(len(names))]
         lines = ["  ".join(text.ljust(w) for text, w in zip(row, widths, strict=True)).rstrip() for row in table]
         foot = [
             "",
-            f"spent: epsilon {plain(self.spent)} of {plain(self.epsilon)}, converted once from the summed rho (tighter than adding epsilons)",
+            f"spent: epsilon {plain(self.spent)} of {plain(self.epsilon)} at delta {plain(self.delta)}: converted once, from all rho.",
+            "That is tighter than adding up the epsilons the releases claim, each at a delta of its own.",
             f"head: {self.head}",
         ]
         return "\n".join([*head, *lines, *foot])

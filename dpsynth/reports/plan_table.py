@@ -71,7 +71,7 @@ class PlanTable:
         questions = self.plan.questions
         rows += [self._row(question) for question in questions[:SHOWN]]
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        lines = ["  ".join(text.ljust(w) if i < 2 else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]
+        lines = [_aligned(row, widths) for row in rows]
         more = [f"... and {len(questions) - SHOWN} more"] if len(questions) > SHOWN else []
         return [lines[0], "-" * len(lines[0]), *lines[1:], *more]
 
@@ -97,8 +97,10 @@ class PlanTable:
 
     def _foot(self) -> list[str]:
         kinds = "sigma is in rows; error of cell is the mean absolute noise, sqrt(2/pi) sigma"
-        errors = f"{kinds}; error of table is noise alone, as a share of {self.rows_about} rows, before the fit takes it down" if self.rows_about else kinds
-        draws = f"at most {self.plan.cells} noise draws (about {1 + self.plan.cells // DRAWS_PER_SECOND} s), largest table {self._bytes() / 1e6:.3g} MB"
+        relative = f"; error of table is noise alone, as a share of {self.rows_about} rows, before the fit takes it down"
+        errors = kinds + (relative if self.rows_about else "")
+        seconds = 1 + self.plan.cells // DRAWS_PER_SECOND
+        draws = f"at most {self.plan.cells} noise draws (about {seconds} s), largest table {self._bytes() / 1e6:.3g} MB"
         return [errors, draws, *self._standing(), "No data was read and nothing was charged."]
 
     def _standing(self) -> list[str]:
@@ -106,3 +108,9 @@ class PlanTable:
             return [f"The ledger would refuse this release: {self.standing.refused}"]
         spent, total, after = (plain(value or Fraction(0)) for value in (self.standing.spent, self.standing.total, self.standing.after))
         return [f"The ledger admits it: {spent} of epsilon {total} is spent, {after} after this release."]
+
+
+def _aligned(row: list[str], widths: list[int]) -> str:
+    """Texts to the left, numbers to the right."""
+    cells = [text.ljust(w) if i < 2 else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True))]
+    return "  ".join(cells).rstrip()

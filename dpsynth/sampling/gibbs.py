@@ -4,7 +4,10 @@ Each record's column is drawn anew given its others, with
 
     logit(v) = log m(v) + sum_b { theta(v, x_b) - W(v, x_b) [ H(v, x_b) - T(v, x_b) + 1/2 ] },      W = beta / (T + 1 + SOFT s)
 
-H the counts of all other records, T the target, s the noise behind it. After a sweep theta += eta (T - H - SOFT s theta) / (T + 1 + SOFT s).
+H the counts of all other records, T the target, s the noise behind it. After each sweep
+
+    theta += eta (T - H - SOFT s theta) / (T + 1 + SOFT s).
+
 The W term, kept true at every move, makes the iteration stable; its weight grows until the counts all but equal the targets.
 Records come in fixed groups, each matched to its share of the targets; the first groups find theta, all later ones start from it.
 """

@@ -3,6 +3,8 @@
 Every message says what was given, what is allowed and what to do, and never shows a cell of private data.
 """
 
+from fractions import Fraction
+
 
 class DpsynthError(Exception):
     """Anything this package refuses to do."""
@@ -14,6 +16,14 @@ class SpecError(DpsynthError):
     """The spec, the schema or the usage is wrong: its author must change it."""
 
     exit_code = 2
+
+
+class TargetsRefused(SpecError):
+    """The budget cannot meet the spec's targets; `times` as large a budget (in rho) could."""
+
+    def __init__(self, message: str, times: Fraction) -> None:
+        super().__init__(message)
+        self.times = times
 
 
 class BudgetRefused(DpsynthError):

@@ -63,7 +63,8 @@ class Ledger:
         with ledger._locked() as (file, account):
             opened = ledger._append(file, account, "GENESIS", body={"dataset": secrets.token_hex(16)})
             ledger._append(file, opened, "POLICY", body=policy.body())
-        _write_durably(ledger.folder / POLICY_FILE, _policy_text(opened.dataset, policy))
+        with _refusing_when_unwritable(ledger.folder):
+            _write_durably(ledger.folder / POLICY_FILE, _policy_text(opened.dataset, policy))
         return ledger
 
     @classmethod

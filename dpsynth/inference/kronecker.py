@@ -22,7 +22,10 @@ from dpsynth.inference.residuals import Residual
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 
-EM_STEPS = 20
+EM_STEPS = 15
+LONG_COLUMN, PRIOR_GRID, PRIOR_STEPS = 30, 40, 8
+"""From how many cells on a one-way table can tell how its cells are distributed, and how that is fitted."""
+
 CELL_FLOOR = 0.5
 """Rows that every one-way cell is taken to hold at least: its logarithm stays finite."""
 
@@ -86,12 +89,34 @@ def denoise(domain: Domain, parts: Mapping[Clique, Residual]) -> Denoised:
 
 
 def one_way_table(part: Residual | None, total: float, size: int) -> Vector:
-    """The noisy one-way table projected to tables of at least CELL_FLOOR rows a cell that sum to the total."""
+    """The noisy one-way table, shrunk where it is long, projected to tables of at least CELL_FLOOR rows a cell that sum to the total."""
     even = np.full(size, total / size)
     if part is None:
         return even
+    noisy = even + part.values
+    if size >= LONG_COLUMN:
+        noisy = posterior_means(noisy, math.sqrt(part.variance))
+        noisy += (total - noisy.sum()) / size
     floor = min(CELL_FLOOR, total / size / 2)
-    return floor + simplex(even + part.values - floor, total - size * floor)
+    return floor + simplex(noisy - floor, total - size * floor)
+
+
+def posterior_means(noisy: Vector, noise: float) -> Vector:
+    """float64[cells]: expected rows of each cell, if the cells are draws from one unknown distribution that the cells themselves reveal.
+
+    A distribution over non-negative values (a grid and the noisy values) is fitted by a few EM steps for its maximum likelihood; few,
+    because the last steps only sharpen it. Source: Kiefer and Wolfowitz, 1956; Jiang and Zhang, arXiv:0908.1709.
+    """
+    grid = np.geomspace(noise / 10, max(float(noisy.max()), noise), PRIOR_GRID)
+    support = np.unique(np.concatenate([[0.0], grid, np.maximum(noisy, 0.0)]))
+    exponents = -0.5 * ((noisy[:, None] - support) / noise) ** 2
+    likelihood = np.exp(exponents - exponents.max(axis=1, keepdims=True))
+    prior = np.full(len(support), 1 / len(support))
+    for _ in range(PRIOR_STEPS):
+        weights = likelihood * prior
+        weights /= weights.sum(axis=1, keepdims=True)
+        prior = weights.mean(axis=0)
+    return np.asarray(weights @ support)
 
 
 def simplex(values: Vector, total: float) -> Vector:

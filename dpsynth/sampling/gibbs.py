@@ -29,7 +29,7 @@ Schedule = tuple[tuple[int, float, float], ...]
 """(sweeps, eta, beta), one after the other."""
 
 SOFT = np.float32(0.1)
-LEARNING = ((20, 0.2, 1.0), (8, 0.1, 2.0), (4, 0.0, 8.0), (4, 0.0, 30.0))
+LEARNING = ((10, 0.2, 1.0), (5, 0.1, 2.0), (3, 0.0, 8.0), (3, 0.0, 30.0))
 """For the groups that find theta."""
 
 FOLLOWING = ((3, 0.0, 2.0), (2, 0.0, 8.0), (2, 0.0, 30.0))
@@ -90,15 +90,15 @@ def _matched_batch(
     # Each group aims at its own share of the targets; `whole` is the batch's.
     shares = [np.float32(len(part) / rows) for part in parts]
     whole = np.float32(sum(map(len, parts)) / rows)
+    counts = list(pool.map(_counts, repeat(task), parts))
     target, softness = task.tables * whole, SOFT * task.noise * whole
     firmness = target + np.float32(1) + softness
     for number, (eta, beta) in enumerate(_steps(schedule)):
         pull = np.float32(beta * len(parts)) / firmness
         seeds = [_seed(task.seed, batch, number, group) for group in range(len(parts))]
-        list(pool.map(_sweep, repeat(task), parts, shares, repeat(theta), repeat(pull), seeds))
+        counts = list(pool.map(_sweep, repeat(task), parts, counts, shares, repeat(theta), repeat(pull), seeds))
         if eta:
-            counts = np.sum([pair_counts(part, task.starts, task.sizes) for part in parts], axis=0, dtype=np.float32)
-            theta = (theta + np.float32(eta) * (target - counts - softness * theta) / firmness).astype(np.float32)
+            theta = (theta + np.float32(eta) * (target - np.sum(counts, axis=0) - softness * theta) / firmness).astype(np.float32)
     return theta
 
 
@@ -106,25 +106,19 @@ def _steps(schedule: Schedule) -> Iterator[tuple[float, float]]:
     return ((eta, beta) for sweeps, eta, beta in schedule for _ in range(sweeps))
 
 
-def _sweep(task: Task, part: Records, share: np.float32, theta: Single, pull: Single, state: int) -> None:
+def _sweep(task: Task, part: Records, counts: Single, share: np.float32, theta: Single, pull: Single, state: int) -> Single:
+    """Draws every record of a group anew; takes its pair counts before and returns them after."""
     from dpsynth.sampling.gibbs_kernel import sweep
 
-    counts = pair_counts(part, task.starts, task.sizes)
     field = theta - pull * (counts - task.tables * share + np.float32(0.5))
     sweep(part, field.astype(np.float32), pull, task.base, task.starts, task.sizes, np.uint64(state))
+    return _counts(task, part)
 
 
-def pair_counts(records: Records, starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> Single:
-    """float32[D, D]: how many records hold each pair of cells of different columns; 0 in the blocks on the diagonal."""
-    counts = np.zeros((int(sizes.sum()),) * 2, dtype=np.float32)
-    for a in range(len(sizes) - 1):
-        left = records[:, a].astype(np.int64)
-        for b in range(a + 1, len(sizes)):
-            table = np.bincount(left * sizes[b] + records[:, b], minlength=int(sizes[a] * sizes[b])).reshape(sizes[a], sizes[b])
-            rows, columns = slice(starts[a], starts[a] + sizes[a]), slice(starts[b], starts[b] + sizes[b])
-            counts[rows, columns] = table
-            counts[columns, rows] = table.T
-    return counts
+def _counts(task: Task, part: Records) -> Single:
+    from dpsynth.sampling.gibbs_kernel import pair_counts
+
+    return np.asarray(pair_counts(part, task.starts, len(task.base)))
 
 
 def _seed(seed: int, batch: int, sweep: int, group: int) -> int:

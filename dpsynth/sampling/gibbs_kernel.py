@@ -9,6 +9,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_LOG2_E = np.float32(1.4426950408889634)
+_C0, _C1, _C2 = np.float32(0.99999993), np.float32(0.69315297), np.float32(0.24015453)
+_C3, _C4, _C5 = np.float32(0.0558236), np.float32(0.00899258), np.float32(0.00187623)
 
 
 @njit(inline="always")
@@ -35,6 +38,8 @@ def sweep(
     """
     columns = records.shape[1]
     logits = np.empty(sizes.max(), np.float32)
+    powers = np.empty(sizes.max(), np.int32)
+    factors = powers.view(np.float32)
     for i in range(records.shape[0]):
         row = records[i]
         for a in range(columns):
@@ -53,7 +58,14 @@ def sweep(
                 top = max(top, logits[v])
             total = np.float32(0)
             for v in range(size):
-                logits[v] = np.exp(logits[v] - top)
+                # exp(x) = 2^i 2^f with i whole and f in [0, 1): 2^i is set by its exponent bits, 2^f is a polynomial good to 2e-7.
+                scaled = max((logits[v] - top) * _LOG2_E, np.float32(-126))
+                whole = np.floor(scaled)
+                f = scaled - whole
+                powers[v] = (np.int32(whole) + np.int32(127)) << np.int32(23)
+                logits[v] = _C0 + f * (_C1 + f * (_C2 + f * (_C3 + f * (_C4 + f * _C5))))
+            for v in range(size):
+                logits[v] *= factors[v]
                 total += logits[v]
             state += _GOLDEN
             point = np.float32(_scrambled(state) >> np.uint64(40)) * np.float32(1 / 16777216) * total
@@ -72,3 +84,16 @@ def sweep(
                         field[other, joined] -= pull[other, joined]
                         field[joined, other] -= pull[joined, other]
                 row[a] = new
+
+
+@njit(nogil=True, cache=True)
+def pair_counts(records: NDArray[np.uint16], starts: NDArray[np.int64], cells: int) -> NDArray[np.float32]:
+    """float32[cells, cells]: how many records hold each pair of cells of different columns; 0 in the blocks on the diagonal."""
+    columns = records.shape[1]
+    counts = np.zeros((cells, cells), np.int32)
+    for i in range(records.shape[0]):
+        for a in range(columns):
+            line = counts[starts[a] + np.int64(records[i, a])]
+            for b in range(a + 1, columns):
+                line[starts[b] + np.int64(records[i, b])] += 1
+    return (counts + counts.T).astype(np.float32)

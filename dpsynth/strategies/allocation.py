@@ -20,17 +20,23 @@ SMALLEST_GAIN = 0.02
 
 def sigmas_by_weight(rho: Rho, unit: PrivacyUnit, weights: Sequence[float]) -> list[float]:
     """A sigma for each table: precisions 1 / sigma^2 in proportion to the weights, all costs together at most rho."""
-    whole = [max(1, round(weight / max(weights) * 2**40)) for weight in weights]
-    return [sigma_for(rho.share(Fraction(each, sum(whole))), unit) for each in whole]
+    largest = max(weights)
+    whole = [max(1, round(weight / largest * 2**40)) for weight in weights]
+    total = sum(whole)
+    return [sigma_for(rho.share(Fraction(each, total)), unit) for each in whole]
 
 
-def least_error(spread: Spread, known: Mapping[Clique, float], budget: float) -> dict[Clique, float]:
-    """Precisions to add to pairs, in 1 / rows^2, summing to at most the budget, that minimise the sum of predicted errors.
+def least_error(spread: Spread, known: Mapping[Clique, float], budget: float, weights: Mapping[Clique, float]) -> dict[Clique, float]:
+    """Precisions to add to pairs, in 1 / rows^2, summing to at most the budget, that minimise the weighted sum of predicted errors.
 
-    known: the precision each pair has already. The predicted error of a pair is convex in its precision, so taking the steepest
+    known: the precision each pair has already. weights: 1 for pairs it does not hold. The predicted error of a pair is convex in its precision, so taking the steepest
     pieces of all pairs first is optimal to the width of a piece. Pairs that would gain next to nothing get none.
     """
-    pieces = [piece for pair, precision in known.items() for piece in _pieces(spread, pair, precision, budget)]
+    pieces = [
+        (slope * weights.get(pair, 1.0), pair, width)
+        for pair, precision in known.items()
+        for slope, width in _pieces(spread, pair, precision, budget)
+    ]
     added: dict[Clique, float] = {}
     left = budget
     for _, pair, width in sorted(pieces, key=lambda piece: piece[:2]):
@@ -44,11 +50,11 @@ def least_error(spread: Spread, known: Mapping[Clique, float], budget: float) ->
     return {pair: precision * budget / kept for pair, precision in worth.items()} if kept > 0 else {}
 
 
-def _pieces(spread: Spread, pair: Clique, precision: float, budget: float) -> list[tuple[float, Clique, float]]:
-    """(slope, pair, width) of each straight piece of the pair's predicted error; slopes rise towards 0."""
+def _pieces(spread: Spread, pair: Clique, precision: float, budget: float) -> list[tuple[float, float]]:
+    """(slope, width) of each straight piece of the pair's predicted error; slopes rise towards 0."""
     count = 1 + math.ceil(math.log1p(budget / precision) / math.log(GRID_STEP))
     grid = precision * GRID_STEP ** np.arange(min(count, 64) + 1)
     errors = np.array([predicted_error(spread, pair, float(w)) for w in grid])
     widths = np.diff(grid)
     slopes = np.diff(errors) / widths
-    return [(float(slope), pair, float(width)) for slope, width in zip(slopes, widths, strict=True)]
+    return [(float(slope), float(width)) for slope, width in zip(slopes, widths, strict=True)]

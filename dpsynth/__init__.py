@@ -10,7 +10,7 @@ from dpsynth.verify.verify import verify
 from dpsynth.version import VERSION
 
 if TYPE_CHECKING:
-    from dpsynth.api import Release, plan, resume, run
+    from dpsynth.api import Release, epsilon_for_targets, plan, resume, run
     from dpsynth.core.ledger import Ledger
     from dpsynth.privacy import Guarantee, PrivacyUnit
     from dpsynth.schema import Schema
@@ -19,7 +19,20 @@ if TYPE_CHECKING:
 
 __version__ = VERSION
 
-__all__ = ["Guarantee", "Ledger", "PrivacyUnit", "Release", "Schema", "Spec", "Synthesizer", "plan", "resume", "run", "verify"]
+__all__ = [
+    "Guarantee",
+    "Ledger",
+    "PrivacyUnit",
+    "Release",
+    "Schema",
+    "Spec",
+    "Synthesizer",
+    "epsilon_for_targets",
+    "plan",
+    "resume",
+    "run",
+    "verify",
+]
 
 _HOMES = {
     "Guarantee": "privacy",
@@ -29,6 +42,7 @@ _HOMES = {
     "Schema": "schema",
     "Spec": "spec",
     "Synthesizer": "synthesizer",
+    "epsilon_for_targets": "api",
     "plan": "api",
     "resume": "api",
     "run": "api",

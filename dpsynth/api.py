@@ -1,7 +1,7 @@
 """The Python interface: plan, run, resume, rehearse, sample. The only place, beside the command line, where the rooms meet."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -87,11 +87,23 @@ def read_spec(spec: Spec | str | Path) -> Spec:
 def plan(spec: Spec | str | Path, *, rows_about: int | None = None) -> PlanTable:
     """What a run would ask, with which noise, at which cost, and what would remain; reads no data.
 
-    rows_about: a public guess of the number of rows, needed for relative errors.
+    rows_about: a public guess of the number of rows, in place of the spec's; relative errors and targets need one.
+    Raises SpecError where it cannot work; for targets out of reach it names the nearest ones within reach, and the epsilon that would do.
     """
     spec = read_spec(spec)
+    spec = spec if rows_about is None else replace(spec, rows_about=rows_about)
     guarantee, questions = pipeline.planned(spec)
-    return PlanTable(spec.name, spec.unit, guarantee, questions, _standing(spec, guarantee), rows_about)
+    least = None if questions.needs is None else pipeline.least_epsilon(questions.needs.value, spec.delta)
+    return PlanTable(spec.name, spec.unit, guarantee, questions, _standing(spec, guarantee), spec.rows_about, least)
+
+
+def epsilon_for_targets(spec: Spec | str | Path, *, rows_about: int | None = None) -> Fraction:
+    """The least epsilon, rounded up to three digits, that meets the spec's targets at its delta; its own epsilon does not matter. Reads no data.
+
+    rows_about: a public guess of the number of rows, in place of the spec's. Raises SpecError where there are no targets.
+    """
+    spec = read_spec(spec)
+    return pipeline.epsilon_for_targets(spec if rows_about is None else replace(spec, rows_about=rows_about))
 
 
 def _standing(spec: Spec, guarantee: Guarantee) -> Standing:

@@ -77,19 +77,29 @@ def demo(out: Path | None, quiet: bool) -> None:
     click.echo(run_demo(out, progress(quiet)))
 
 
-@main.command(epilog=example("dpsynth plan adult.toml --rows-about 30000"))
+@main.command(epilog=example("dpsynth plan adult.toml --rows-about 30000", "dpsynth plan adult.toml --epsilon-for-targets"))
 @click.argument("spec", type=click.Path(path_type=Path))
-@click.option("--rows-about", type=click.IntRange(1), help="A public guess of the number of rows, for relative errors.")
+@click.option(
+    "--rows-about", type=click.IntRange(1, 10**9), help="A public guess of the number of rows, in place of the spec's, for relative errors."
+)
+@click.option("--epsilon-for-targets", is_flag=True, help="Print only the least epsilon that meets the spec's targets.")
 @json_option
 @guarded
-def plan(spec: Path, rows_about: int | None, as_json: bool) -> None:
+def plan(spec: Path, rows_about: int | None, epsilon_for_targets: bool, as_json: bool) -> None:
     """What a run would ask and cost; reads no data.
 
-    Shows each question with its noise and expected error, and whether the ledger would admit the release.
+    Shows each question with its noise and expected error, whether the targets hold, and whether the ledger would admit the release.
     """
     from dpsynth import api
     from dpsynth.spec import Spec
 
+    if epsilon_for_targets:
+        from dpsynth.canonical import rational_text
+        from dpsynth.privacy import plain
+
+        least = api.epsilon_for_targets(Spec.from_file(spec), rows_about=rows_about)
+        show({"least_epsilon": rational_text(least)}, plain(least), as_json)
+        return
     table = api.plan(Spec.from_file(spec), rows_about=rows_about)
     show(table.facts(), str(table), as_json)
 

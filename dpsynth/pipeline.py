@@ -12,23 +12,24 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dpsynth.core.accountant import guarantee_for
+from dpsynth.core.accountant import epsilon_of, guarantee_for
 from dpsynth.core.curator import Curator
 from dpsynth.core.engine import Engine
 from dpsynth.core.ledger import Ledger
 from dpsynth.core.ledger_chain import Entry
 from dpsynth.engines.reader import check_ready, columns_needed
 from dpsynth.engines.source import Source, open_source
-from dpsynth.errors import BudgetRefused, DpsynthError, ProtocolError, SourceError, SpecError
+from dpsynth.errors import BudgetRefused, DpsynthError, ProtocolError, SourceError, SpecError, TargetsRefused
 from dpsynth.inference.estimators import ESTIMATORS
 from dpsynth.inference.model import Model
-from dpsynth.privacy import Guarantee
+from dpsynth.privacy import Guarantee, plain
 from dpsynth.release.certificate import Certificate, Heading, LedgerReference, Settings
 from dpsynth.sampling.records import draw_codes
 from dpsynth.sampling.table import decode
 from dpsynth.spec import Spec
 from dpsynth.strategies.registry import strategy_named
-from dpsynth.strategies.strategy import Plan
+from dpsynth.strategies.strategy import Plan, Strategy
+from dpsynth.strategies.targets import three_digits_up
 from dpsynth.transcript import Measurement, Replay, Transcript
 from dpsynth.version import VERSION
 
@@ -54,9 +55,35 @@ class Approved:
 
 
 def planned(spec: Spec) -> tuple[Guarantee, Plan]:
-    """The budget in zCDP and what would be asked with it. Raises SpecError where it cannot work; reads no data."""
+    """The budget in zCDP and what would be asked with it. Raises SpecError where it cannot work, targets included; reads no data."""
     guarantee = guarantee_for(spec.epsilon, spec.delta)
-    return guarantee, strategy_named(spec.strategy).plan(spec.schema.domain, spec.unit, guarantee.rho)
+    try:
+        return guarantee, strategy_of(spec).plan(spec.schema.domain, spec.unit, guarantee.rho)
+    except TargetsRefused as error:
+        least = least_epsilon(guarantee.rho.value * error.times, spec.delta)
+        raise TargetsRefused(f"{error}. The targets as they are need budget.epsilon {plain(least)}", error.times) from None
+
+
+def strategy_of(spec: Spec) -> Strategy:
+    """The spec's strategy, told of its targets and weights."""
+    return strategy_named(spec.strategy, spec.wishes)
+
+
+def epsilon_for_targets(spec: Spec) -> Fraction:
+    """The least epsilon of three digits that meets the targets at the spec's delta, whatever its own epsilon. Raises SpecError without targets."""
+    if not spec.targets:
+        raise SpecError("the spec has no targets, so every epsilon meets them: add [[targets]]")
+    guarantee = guarantee_for(Fraction(1), spec.delta)  # any budget tells how many times as large a one is needed
+    try:
+        needs = strategy_of(spec).plan(spec.schema.domain, spec.unit, guarantee.rho).needs or guarantee.rho
+    except TargetsRefused as error:
+        return least_epsilon(guarantee.rho.value * error.times, spec.delta)
+    return least_epsilon(needs.value, spec.delta)
+
+
+def least_epsilon(rho: Fraction, delta: Fraction) -> Fraction:
+    """The least epsilon of three digits whose budget at delta is at least rho."""
+    return three_digits_up(epsilon_of(rho, delta))
 
 
 def checked_source(spec: Spec, data: object = None) -> Source:
@@ -97,7 +124,7 @@ def _answers(approved: Approved, open_rows: OpenRows) -> Transcript:
     try:
         curator = Curator(open_rows(), spec.unit, approved.guarantee.rho)
         try:
-            strategy_named(spec.strategy).measure(curator)
+            strategy_of(spec).measure(curator)
         finally:
             curator.close()
         return curator.transcript()
@@ -125,7 +152,7 @@ def record_measured(approved: Approved, transcript: Transcript) -> LedgerReferen
 def replayed(spec: Spec, guarantee: Guarantee, transcript: Transcript) -> tuple[Measurement, ...]:
     """The strategy's measurements, from the answers on record alone. Raises ProtocolError where the record is another strategy's."""
     replay = Replay(transcript, spec.schema.domain, spec.unit, guarantee.rho)
-    measurements = strategy_named(spec.strategy).measure(replay)
+    measurements = strategy_of(spec).measure(replay)
     if not replay.finished():
         raise ProtocolError("the transcript holds more answers than the strategy asks for: it was made by another one")
     return measurements

@@ -14,6 +14,7 @@ from dpsynth import canonical
 from dpsynth.errors import SpecError
 from dpsynth.privacy import PrivacyUnit
 from dpsynth.schema import Schema, column_from, schema_from
+from dpsynth.wishes import ROWS_ABOUT, TableWeight, Target, Wishes
 
 _NAME = re.compile(r"[a-z0-9-]{1,64}")
 _OUT_OF_PROPORTION = "the spec holds a number of too many digits: write one of at most 100"
@@ -64,7 +65,7 @@ KEYS = (
     Key("budget", "ledger", "text", "", "folder opened by `dpsynth ledger init`", "Account that is charged; relative to the spec file."),
     Key("budget", "epsilon", "number", "", "0.000001 to 1000", "Privacy loss this release may cause."),
     Key("budget", "delta", "number", "", "1e-300 to below 1", "Probability that the loss may be larger; well below 1 / people."),
-    Key("synthesis", "strategy", "text", '`"mst"`', '`"all-pairs"`, `"mst"`, `"independent"`', "What is measured."),
+    Key("synthesis", "strategy", "text", '`"all-pairs"`', '`"all-pairs"`, `"mst"`, `"independent"`', "What is measured."),
     Key("synthesis", "degree", "whole number", "`2`", "1 to 3", "Accuracy matters for all marginals of up to this many columns."),
     Key(
         "synthesis",
@@ -82,8 +83,42 @@ KEYS = (
         "0 to 10^9",
         "Public number of synthetic rows; left out: the noisy total, 0 when it is not positive.",
     ),
+    Key(
+        "synthesis",
+        "rows_about",
+        "whole number",
+        "not stated",
+        "1 to 10^9",
+        "Public guess of the number of rows of the source, for relative errors; targets need it. Never the exact number, unless that is public.",
+    ),
     Key("synthesis", "seed", "whole number", "`0`", "0 to 2^63 - 1", "Seed of the sampling, public. No seed reaches the privacy noise."),
     Key("synthesis", "format", "text", '`"csv"`', '`"csv"`, `"parquet"`', "File format of the records."),
+    Key(
+        "targets",
+        "columns",
+        "list of texts",
+        "",
+        "a table that the strategy plans: one column, or a pair under `all-pairs`",
+        "Table that must be accurate. One `[[targets]]` entry for each target.",
+    ),
+    Key(
+        "targets",
+        "within",
+        "number",
+        "",
+        "above 0, below 1",
+        "Share of `synthesis.rows_about` rows that the noise of this table may misplace: half the sum of its absolute errors.",
+    ),
+    Key("targets", "confidence", "number", "`0.95`", "0.5 to 0.999999", "Probability with which it stays within, at least."),
+    Key(
+        "weights",
+        "columns",
+        "list of texts",
+        "",
+        "as in `targets.columns`",
+        "Table whose error counts more, or less, than others. One `[[weights]]` entry for each table.",
+    ),
+    Key("weights", "weight", "number", "", "0.01 to 100", "How many times its error counts; tables without an entry count once."),
     Key(
         "columns.NAME",
         "kind",
@@ -135,6 +170,9 @@ KEYS = (
 """Every key a spec may hold."""
 
 SECTIONS = ("release", "data", "unit", "budget", "synthesis")
+ENTRIES = ("targets", "weights")
+"""Sections that may be written several times, in double brackets."""
+
 ESTIMATORS_OF = {"all-pairs": ("latent-class",), "mst": ("maxent", "private-pgm"), "independent": ("maxent", "private-pgm")}
 """The estimators that fit what a strategy measures; the first is its default."""
 
@@ -154,12 +192,15 @@ class Spec:
     delta: Fraction
     schema: Schema
     unit: PrivacyUnit = PrivacyUnit()
-    strategy: str = "mst"
+    strategy: str = "all-pairs"
     degree: int = 2
     estimator: str = ""
     rows: int | None = None
     seed: int = 0
     format: str = "csv"
+    rows_about: int | None = None
+    targets: tuple[Target, ...] = ()
+    weights: tuple[TableWeight, ...] = ()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -175,10 +216,27 @@ class Spec:
         _check_range("synthesis.seed", self.seed, 0, 2**63 - 1)
         if self.rows is not None:
             _check_range("synthesis.rows", self.rows, 0, 10**9)
+        if self.rows_about is not None:
+            _check_range("synthesis.rows_about", self.rows_about, *ROWS_ABOUT)
+        object.__setattr__(self, "targets", self._of_tables("targets", self.targets))
+        object.__setattr__(self, "weights", self._of_tables("weights", self.weights))
+        self.wishes  # noqa: B018 - refuses targets without rows_about here, not at the first use
         if len(self.schema.columns) > MAX_COLUMNS:
             raise SpecError(f"at most {MAX_COLUMNS} columns are possible, got {len(self.schema.columns)}")
         if self.unit.id and any(column.name == self.unit.id for column in self.schema.columns):
             raise SpecError(f"unit.id {self.unit.id!r} names people, so it cannot be released: remove [columns.{self.unit.id}]")
+
+    @property
+    def wishes(self) -> Wishes:
+        """What the release should be accurate about."""
+        return Wishes(self.targets, self.weights, self.rows_about)
+
+    def _of_tables(self, section: str, wishes: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Targets or weights with their columns in the order of the domain."""
+        try:
+            return tuple(replace(wish, columns=self.schema.domain.clique(wish.columns)) for wish in wishes)
+        except SpecError as error:
+            raise SpecError(f"[[{section}]]: {error}") from None
 
     @classmethod
     def from_file(cls, path: str | Path) -> "Spec":
@@ -209,18 +267,23 @@ class Spec:
     def facts(self) -> dict[str, Any]:
         """The spec as canonical values: `Spec.from_facts` reads it back."""
         texts = {key: getattr(self, key) for key in ("name", "purpose", "source", "ledger", "strategy", "estimator", "format")}
-        numbers = {key: getattr(self, key) for key in ("degree", "rows", "seed")}
+        numbers = {key: getattr(self, key) for key in ("degree", "rows", "rows_about", "seed")}
         budget = {"epsilon": canonical.rational_text(self.epsilon), "delta": canonical.rational_text(self.delta)}
         unit = {"id": self.unit.id, "max_rows": self.unit.max_rows, "neighbours": self.unit.neighbours}
-        return {**texts, **numbers, **budget, "unit": unit, "columns": self.schema.facts()}
+        targets = [[list(t.columns), canonical.rational_text(t.within), canonical.rational_text(t.confidence)] for t in self.targets]
+        weights = [[list(w.columns), canonical.rational_text(w.weight)] for w in self.weights]
+        return {**texts, **numbers, **budget, "unit": unit, "columns": self.schema.facts(), "targets": targets, "weights": weights}
 
     @classmethod
     def from_facts(cls, facts: dict[str, Any]) -> "Spec":
         """The spec that `facts` described."""
         given = dict(facts)
         schema, unit = schema_from(given.pop("columns")), PrivacyUnit(**given.pop("unit"))
+        targets = [Target(tuple(t), canonical.rational(w), canonical.rational(c)) for t, w, c in given.pop("targets", [])]
+        weights = [TableWeight(tuple(t), canonical.rational(w)) for t, w in given.pop("weights", [])]
+        wishes: dict[str, Any] = {"targets": tuple(targets), "weights": tuple(weights)}
         epsilon, delta = canonical.rational(given.pop("epsilon")), canonical.rational(given.pop("delta"))
-        return cls(**given, epsilon=epsilon, delta=delta, schema=schema, unit=unit)
+        return cls(**given, epsilon=epsilon, delta=delta, schema=schema, unit=unit, **wishes)
 
     def undeclared(self) -> list[str]:
         """Columns whose facts name no public source."""
@@ -238,7 +301,7 @@ class Spec:
 
 def spec_from(sections: Mapping[str, Any], folder: Path) -> Spec:
     """The spec that TOML sections hold. Raises SpecError for an unknown or missing section or key, and for a value of the wrong type."""
-    _refuse_unknown("section", "the spec", sections, [*SECTIONS, "columns"])
+    _refuse_unknown("section", "the spec", sections, [*SECTIONS, *ENTRIES, "columns"])
     given = {section: _section(sections, section) for section in SECTIONS}
     columns = sections.get("columns", {})
     if not isinstance(columns, dict) or not all(isinstance(facts, dict) for facts in columns.values()):
@@ -254,28 +317,53 @@ def spec_from(sections: Mapping[str, Any], folder: Path) -> Spec:
         schema=Schema(tuple(column_from(name, facts) for name, facts in columns.items())),
         unit=PrivacyUnit(**given["unit"]),
         **synthesis,
+        targets=tuple(Target(**_exact(entry)) for entry in _entries(sections, "targets")),
+        weights=tuple(TableWeight(**_exact(entry)) for entry in _entries(sections, "weights")),
     )
 
 
 def _section(sections: Mapping[str, Any], section: str) -> dict[str, Any]:
-    keys = {key.name: key for key in KEYS if key.section == section}
     values = sections.get(section, {})
     if not isinstance(values, dict):
         raise SpecError(f"[{section}] must be a section, got {type(values).__name__}")
-    _refuse_unknown("key", f"[{section}]", values, list(keys))
+    return _checked(section, f"[{section}]", values)
+
+
+def _entries(sections: Mapping[str, Any], section: str) -> list[dict[str, Any]]:
+    entries = sections.get(section, [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise SpecError(f"{section} must be written in double brackets, once for each table: [[{section}]]")
+    return [_checked(section, f"[[{section}]]", entry) for entry in entries]
+
+
+def _exact(entry: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else Fraction(value) for name, value in entry.items()}
+
+
+def _checked(section: str, heading: str, values: dict[str, Any]) -> dict[str, Any]:
+    keys = {key.name: key for key in KEYS if key.section == section}
+    _refuse_unknown("key", heading, values, list(keys))
     for name, key in keys.items():
         if name not in values and key.default == "":
-            raise SpecError(f"[{section}] needs {name}: {key.meaning}")
+            raise SpecError(f"{heading} needs {name}: {key.meaning}")
     for name, value in values.items():
         _check_type(f"{section}.{name}", value, keys[name].type)
     return values
 
 
 def _check_type(what: str, value: object, words: str) -> None:
-    types: dict[str, tuple[type, ...]] = {"text": (str,), "whole number": (int,), "number": (int, Decimal), "true or false": (bool,)}
+    types: dict[str, tuple[type, ...]] = {
+        "text": (str,),
+        "whole number": (int,),
+        "number": (int, Decimal),
+        "true or false": (bool,),
+        "list of texts": (list,),
+    }
     article = "" if words == "true or false" else "a " if words != "text" else ""
     if not isinstance(value, types[words]) or (isinstance(value, bool) and words != "true or false"):
         raise SpecError(f"{what} must be {article}{words}, got {value!r}")
+    if isinstance(value, list) and not (value and all(isinstance(text, str) for text in value)):
+        raise SpecError(f"{what} must be a list of texts, at least one, got {value!r}")
     if isinstance(value, Decimal) and (not value.is_finite() or abs(value.adjusted()) > 400 or len(value.as_tuple().digits) > 100):
         raise SpecError(f"{what} must be a finite number of at most 100 digits, got {value:.6g}")
 

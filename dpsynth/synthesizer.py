@@ -37,7 +37,7 @@ class Synthesizer:
         ledger: Ledger | str | Path,
         epsilon: float | str | Fraction,
         delta: float | str | Fraction,
-        strategy: str = "mst",
+        strategy: str = "all-pairs",
         estimator: str = "",
         name: str = "synthesizer",
         purpose: str = "fitted from Python",

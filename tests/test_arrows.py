@@ -8,7 +8,21 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "dpsynth"
 VOCABULARY = frozenset(
-    ("errors", "canonical", "domain", "workload", "privacy", "cells", "column", "kinds", "schema", "questions", "transcript", "version")
+    (
+        "errors",
+        "canonical",
+        "domain",
+        "workload",
+        "privacy",
+        "cells",
+        "column",
+        "kinds",
+        "schema",
+        "questions",
+        "transcript",
+        "version",
+        "wishes",
+    )
 )
 POST_PROCESSING = ("inference", "strategies", "sampling", "release", "verify", "evaluation", "reports", "audits")
 """Each may import the vocabulary and what stands left of it; never core or engines."""

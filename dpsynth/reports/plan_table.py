@@ -8,6 +8,8 @@ from dpsynth import canonical
 from dpsynth.errors import SpecError
 from dpsynth.privacy import Guarantee, PrivacyUnit, plain
 from dpsynth.strategies.strategy import Plan, PlannedQuestion
+from dpsynth.strategies.targets import three_digits_up
+from dpsynth.wishes import Promise
 
 BYTES_PER_CELL = 8
 DRAWS_PER_SECOND = 60_000
@@ -31,6 +33,7 @@ class PlanTable:
     """What would be asked, with which noise, at which cost, and what would remain.
 
     rows_about: a public guess of the number of rows; None where there is none, and then no relative error is shown: the number is private.
+    least_epsilon: at which the targets could be met; None without targets.
     """
 
     name: str
@@ -39,6 +42,7 @@ class PlanTable:
     plan: Plan
     standing: Standing
     rows_about: int | None = None
+    least_epsilon: Fraction | None = None
 
     def __post_init__(self) -> None:
         if self.rows_about is not None and self.rows_about < 1:
@@ -53,6 +57,9 @@ class PlanTable:
             "digest": self.plan.digest(),
             "largest_table_bytes": self._bytes(),
             "refused": self.standing.refused,
+            "rows_about": self.rows_about,
+            "targets": [_promise_facts(promise) for promise in self.plan.promises],
+            "least_epsilon": None if self.least_epsilon is None else canonical.rational_text(self.least_epsilon),
             **self.plan.facts(),
         }
 
@@ -63,10 +70,10 @@ class PlanTable:
             f"protects  {self.unit.sentence()}",
             "",
         ]
-        return "\n".join([*head, *self._table(), "", *self._foot()])
+        return "\n".join([*head, *self._table(), "", *self._targets(), *self._foot()])
 
     def _table(self) -> list[str]:
-        relative = ["error of table"] if self.rows_about else []
+        relative = ["error of table", "denoised about"] if self.rows_about else []
         rows = [["question", "columns", "times", "cells", "sigma", "error of cell", *relative, "share of rho"]]
         questions = self.plan.questions
         rows += [self._row(question) for question in questions[:SHOWN]]
@@ -78,8 +85,8 @@ class PlanTable:
     def _row(self, question: PlannedQuestion) -> list[str]:
         noisy_table = question.mechanism == "discrete-gaussian"
         error = question.expected_error_rows()
-        # Noise of mean size e in each of c cells moves a table of n rows by c e / 2n in total variation; that is never above 1.
-        relative = [f"{min(1.0, question.cells * error / 2 / self.rows_about):.4f}" if noisy_table else ""] if self.rows_about else []
+        shares = (question.expected_share(self.rows_about), question.denoised_share(self.rows_about)) if self.rows_about else ()
+        relative = [f"{share:.4f}" if noisy_table and share is not None else "" for share in shares]
         share = float(question.rho.value / self.plan.cap.value)
         return [
             question.what,
@@ -92,12 +99,24 @@ class PlanTable:
             f"{share:.1%}",
         ]
 
+    def _targets(self) -> list[str]:
+        if not self.plan.promises:
+            return []
+        noise = f"Targets, on the noisy tables, as shares of {self.rows_about} rows; denoising lowers the error on average, which is not promised:"
+        needs = [] if self.least_epsilon is None else [f"  the targets need epsilon {plain(self.least_epsilon)} at this delta"]
+        return [noise, *(f"  {_met(promise)}" for promise in self.plan.promises), *needs, ""]
+
     def _bytes(self) -> int:
         return BYTES_PER_CELL * max((q.cells for q in self.plan.questions), default=0)
 
     def _foot(self) -> list[str]:
         kinds = "sigma is in rows; error of cell is the mean absolute noise, sqrt(2/pi) sigma"
-        relative = f"; error of table is noise alone, as a share of {self.rows_about} rows, before the fit takes it down"
+        joint = (
+            "; denoised about is what jointly denoised tables kept elsewhere, no promise"
+            if any(q.joint for q in self.plan.questions)
+            else ""
+        )
+        relative = f"; error of table is the noise alone, as a share of {self.rows_about} rows{joint}"
         errors = kinds + (relative if self.rows_about else "")
         seconds = 1 + self.plan.cells // DRAWS_PER_SECOND
         draws = f"at most {self.plan.cells} noise draws (about {seconds} s), largest table {self._bytes() / 1e6:.3g} MB"
@@ -108,6 +127,19 @@ class PlanTable:
             return [f"The ledger would refuse this release: {self.standing.refused}"]
         spent, total, after = (plain(value or Fraction(0)) for value in (self.standing.spent, self.standing.total, self.standing.after))
         return [f"The ledger admits it: {spent} of epsilon {total} is spent, {after} after this release."]
+
+
+def _met(promise: Promise) -> str:
+    """A target that the plan meets, with what its noise really keeps within, rounded up."""
+    target = promise.target
+    kept = float(three_digits_up(promise.within))
+    return f"met: {' x '.join(target.columns)} within {kept:g} of {float(target.within):g} at {float(target.confidence * 100):g} %"
+
+
+def _promise_facts(promise: Promise) -> dict[str, Any]:
+    target = promise.target
+    numbers = {"within": target.within, "confidence": target.confidence, "promised": promise.within}
+    return {"columns": list(target.columns), **{key: canonical.rational_text(value) for key, value in numbers.items()}}
 
 
 def _aligned(row: list[str], widths: list[int]) -> str:

@@ -2,7 +2,7 @@
 
 Batch 1 spends ONE_WAY of the budget on one-way tables and FIRST of the rest on all pairs, with 1/sigma^2 in proportion to cells^(1/4).
 The noisy tables are denoised jointly (see `inference.kronecker`), which also predicts how much each pair would gain from a second look;
-batch 2 spends the rest where the predicted errors fall most. Nothing of it depends on anything but released values.
+batch 2 spends the rest where the predicted errors fall most. Targets and weights change the division of batch 1. Nothing of it depends on anything but released values.
 """
 
 import math
@@ -16,11 +16,13 @@ from dpsynth.domain import Clique, Domain
 from dpsynth.inference.kronecker import denoise
 from dpsynth.inference.residuals import residuals
 from dpsynth.privacy import PrivacyUnit, Rho
-from dpsynth.questions import MarginalQuestion
+from dpsynth.questions import sigma_for
 from dpsynth.strategies.allocation import least_error, sigmas_by_weight
-from dpsynth.strategies.independent import measure_singles, planned_singles, singles
-from dpsynth.strategies.strategy import Plan, PlannedQuestion, refuse_large
+from dpsynth.strategies.independent import divided_singles, measure_tables, planned_singles, singles
+from dpsynth.strategies.strategy import Plan, PlannedQuestion, planned_tables, refuse_large
+from dpsynth.strategies.targets import Division, divided
 from dpsynth.transcript import Asker, Measurement, measure
+from dpsynth.wishes import NO_WISHES, Wishes
 
 ONE_WAY = Fraction(1, 20)
 FIRST = Fraction(7, 10)
@@ -30,6 +32,7 @@ FIRST = Fraction(7, 10)
 class AllPairs:
     """All pairs of columns, the second time where it helps most."""
 
+    wishes: Wishes = NO_WISHES
     name: str = "all-pairs"
 
     def plan(self, domain: Domain, unit: PrivacyUnit, cap: Rho) -> Plan:
@@ -37,29 +40,39 @@ class AllPairs:
         pairs = all_pairs(domain)
         refuse_large(domain, (*singles(domain), *pairs))
         if not pairs:
-            return Plan(self.name, cap, planned_singles(domain, unit, cap))
-        one_way, first, second = batches(cap)
-        sigmas = sigmas_by_weight(first, unit, [pair_weight(domain, pair) for pair in pairs])
-        planned = [
-            PlannedQuestion("two-way table", "discrete-gaussian", p, 1, domain.cells(p), s, MarginalQuestion((p,), (s,)).cost(unit))
-            for p, s in zip(pairs, sigmas, strict=True)
-        ]
+            return planned_singles(self.name, domain, unit, cap, self.wishes)
+        division, second = first_look(domain, unit, cap, self.wishes), batches(cap)[2]
+        one_way, two_way = _by_size(division)
         even = sigmas_by_weight(second, unit, [1.0] * len(pairs))[0]
         again = PlannedQuestion(
             "second look at pairs, at most", "discrete-gaussian", (), len(pairs), max(map(domain.cells, pairs)), even, second
         )
-        return Plan(self.name, cap, (*planned_singles(domain, unit, one_way), *planned, again))
+        tables = planned_tables("one-way table", domain, unit, one_way) + planned_tables("two-way table", domain, unit, two_way, joint=True)
+        return Plan(self.name, cap, (*tables, again), division.promises, division.needs(cap))
 
     def measure(self, asker: Asker) -> tuple[Measurement, ...]:
         """Both batches; where there is one column only, its table."""
-        domain, pairs = asker.domain, all_pairs(asker.domain)
-        if not pairs:
-            return measure_singles(asker, asker.remaining())
-        one_way, first, _ = batches(asker.remaining())
-        tables = measure_singles(asker, one_way)
-        tables += measure(asker, pairs, sigmas_by_weight(first, asker.unit, [pair_weight(domain, pair) for pair in pairs]))
-        again = second_look(asker, tables)
+        if not all_pairs(asker.domain):
+            return measure_tables(asker, divided_singles(asker.domain, asker.unit, asker.remaining(), self.wishes).sigmas)
+        one_way, two_way = _by_size(first_look(asker.domain, asker.unit, asker.remaining(), self.wishes))
+        tables = measure_tables(asker, one_way)
+        tables += measure_tables(asker, two_way)
+        again = second_look(asker, tables, self.wishes)
         return (*tables, *measure(asker, tuple(again), sigmas_by_weight(asker.remaining(), asker.unit, list(again.values()))))
+
+
+def first_look(domain: Domain, unit: PrivacyUnit, cap: Rho, wishes: Wishes) -> Division:
+    """The first batch: one-way tables with equal noise and pairs by `pair_weight` where nothing is wished; wishes may move budget between them."""
+    one_way, first, _ = batches(cap)
+    pairs = all_pairs(domain)
+    equal = dict.fromkeys(singles(domain), sigma_for(one_way, unit, len(domain.columns)))
+    by_size = sigmas_by_weight(first, unit, [pair_weight(domain, pair) for pair in pairs])
+    return divided(domain, unit, {**equal, **dict(zip(pairs, by_size, strict=True))}, wishes)
+
+
+def _by_size(division: Division) -> tuple[dict[Clique, float], dict[Clique, float]]:
+    one_way = {clique: sigma for clique, sigma in division.sigmas.items() if len(clique) == 1}
+    return one_way, {clique: sigma for clique, sigma in division.sigmas.items() if len(clique) == 2}
 
 
 def all_pairs(domain: Domain) -> tuple[Clique, ...]:
@@ -79,12 +92,12 @@ def pair_weight(domain: Domain, pair: Clique) -> float:
     return math.sqrt(math.sqrt(domain.cells(pair)))
 
 
-def second_look(asker: Asker, tables: tuple[Measurement, ...]) -> dict[Clique, float]:
-    """The pairs to measure again with the precision to add, by predicted error; every pair where the prediction names none."""
+def second_look(asker: Asker, tables: tuple[Measurement, ...], wishes: Wishes) -> dict[Clique, float]:
+    """The pairs to measure again with the precision to add, by predicted error times weight; every pair where the prediction names none."""
     # One BLAS thread: the sums, and so the questions, are the same whatever the machine's setting.
     with threadpool_limits(1):
         parts = residuals(asker.domain, tables)
         denoised = denoise(asker.domain, parts)
         known = {pair: 1.0 / parts[pair].variance for pair in denoised.pairs}
         budget = 2 * float(asker.remaining().value) / asker.unit.max_rows**2
-        return least_error(denoised.spread, known, budget) or known
+        return least_error(denoised.spread, known, budget, wishes.weight_of) or known

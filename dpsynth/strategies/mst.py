@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from dpsynth.domain import Clique, Domain
 from dpsynth.privacy import PrivacyUnit, Rho
 from dpsynth.questions import ROWS_LIMIT, MarginalQuestion, SelectionQuestion, score_estimate, sigma_for
-from dpsynth.strategies.independent import measure_singles, planned_singles
-from dpsynth.strategies.strategy import CELL_LIMIT, Plan, PlannedQuestion, refuse_large
+from dpsynth.strategies.independent import divided_singles, measure_tables, planned_singles
+from dpsynth.strategies.strategy import CELL_LIMIT, Plan, PlannedQuestion, planned_tables, refuse_large
 from dpsynth.transcript import Asker, Measurement, measure, select
+from dpsynth.wishes import NO_WISHES, Wishes
 
 # On the UCI Adult table (epsilon 0.3 to 3) a tenth for the selections loses nothing to a third, and the tables gain what it saves.
 ONE_WAY_SHARE = Fraction(1, 3)
@@ -29,6 +30,7 @@ SELECTION_SHARE = Fraction(1, 10)
 class Mst:
     """A maximum spanning tree of the pairs that independence describes worst."""
 
+    wishes: Wishes = NO_WISHES
     name: str = "mst"
 
     def plan(self, domain: Domain, unit: PrivacyUnit, cap: Rho) -> Plan:
@@ -36,9 +38,10 @@ class Mst:
         refuse_large(domain, ((column,) for column in domain.columns))
         pairs = candidate_pairs(domain)
         if not pairs:
-            return Plan(self.name, cap, planned_singles(domain, unit, cap))
+            return planned_singles(self.name, domain, unit, cap, self.wishes)
         edges = nx.number_of_nodes(graph := nx.Graph(pairs)) - nx.number_connected_components(graph)
         one_way, selection, two_way = shares(cap)
+        division = divided_singles(domain, unit, one_way, self.wishes)
         scale, sigma = sigma_for(selection, unit, edges), sigma_for(two_way, unit, edges)
         one = MarginalQuestion(((),), (sigma,)).cost(unit)
         each = MarginalQuestion(((),), (scale,)).cost(unit)
@@ -47,19 +50,21 @@ class Mst:
             self.name,
             cap,
             (
-                *planned_singles(domain, unit, one_way),
+                *planned_tables("one-way table", domain, unit, division.sigmas),
                 PlannedQuestion("selection of a pair", "noisy-max", (), edges, len(pairs), scale, Rho(each.value * edges)),
                 PlannedQuestion("two-way table of a selected pair", "discrete-gaussian", (), edges, largest, sigma, Rho(one.value * edges)),
             ),
+            division.promises,
+            division.needs(cap),
         )
 
     def measure(self, asker: Asker) -> tuple[Measurement, ...]:
         """One-way tables, then the tree's two-way tables."""
         pairs = candidate_pairs(asker.domain)
         if not pairs:
-            return measure_singles(asker, asker.remaining())
+            return measure_tables(asker, divided_singles(asker.domain, asker.unit, asker.remaining(), self.wishes).sigmas)
         one_way, selection, two_way = shares(asker.remaining())
-        tables = measure_singles(asker, one_way)
+        tables = measure_tables(asker, divided_singles(asker.domain, asker.unit, one_way, self.wishes).sigmas)
         tree = spanning_tree(asker, tables, pairs, selection)
         return (*tables, *measure(asker, tree, [sigma_for(two_way, asker.unit, len(tree))] * len(tree)))
 

@@ -50,6 +50,10 @@ class Division:
     promises: tuple[Promise, ...] = ()
     times: Fraction | None = None
 
+    def needs(self, cap: Rho) -> Rho | None:
+        """The least cap that meets the targets, where the tables get a fixed share of it."""
+        return None if self.times is None else Rho.up(cap.value * self.times)
+
 
 def divided(domain: Domain, unit: PrivacyUnit, plain: Sigmas, wishes: Wishes) -> Division:
     """The plain sigmas where nothing is wished; else the solution of the program, at most at their cost.

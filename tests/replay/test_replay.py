@@ -64,9 +64,9 @@ def test_the_ledger_names_the_transcript_that_is_replayed(release):
 
 
 def test_another_strategy_stops_at_the_first_question(release):
-    other = {"mst": "independent", "independent": "mst"}[release.spec().strategy]
+    other = {"all-pairs": "mst", "mst": "independent", "independent": "all-pairs"}[release.spec().strategy]
     with pytest.raises(ProtocolError, match="not the one on record"):
-        replayed(replace(release.spec(), strategy=other), transcript_of(release.out))
+        replayed(replace(release.spec(), strategy=other, estimator=""), transcript_of(release.out))
 
 
 def test_another_budget_stops_at_the_first_question(release):
@@ -85,7 +85,8 @@ def test_a_missing_or_added_answer_is_noticed(release):
 
 def test_a_changed_table_changes_the_next_question_of_a_strategy_that_looks_at_it(release):
     transcript = changed(transcript_of(release.out), 0, shifted)
-    if release.spec().strategy == "independent":
+    if release.spec().strategy != "mst":
+        # all-pairs rounds what it asks next to a coarse grid, which a row does not move; the changed answer is what it measures.
         assert replayed(release.spec(), transcript)[0].values[0] == transcript.measurements[0].values[0]
         return
     asked = []
@@ -96,14 +97,14 @@ def test_a_changed_table_changes_the_next_question_of_a_strategy_that_looks_at_i
     from dpsynth.strategies.registry import strategy_named
 
     with pytest.raises(ProtocolError, match="not the one on record"):
-        strategy_named("mst").measure(replay)
+        strategy_named(spec.strategy).measure(replay)
     assert len(asked) == 2  # the first question does not depend on it, the second does
 
 
 def test_a_changed_selection_stops_the_replay(release):
     transcript = transcript_of(release.out)
     places = [i for i, exchange in enumerate(transcript.exchanges) if exchange.answer.selected is not None]
-    if release.spec().strategy == "independent":
+    if release.spec().strategy != "mst":
         assert places == []
         return
 

@@ -76,7 +76,7 @@ class World:
             "data": {"source": "people.csv"},
             "unit": unit or {},
             "budget": {"ledger": "account", "epsilon": epsilon, "delta": float(DELTA)},
-            "synthesis": synthesis,
+            "synthesis": {"strategy": "mst", **synthesis},  # the quickest that selects; the demo and the replay tell the default's story
             "columns": columns or COLUMNS,
         }
         self.spec_file.write_text(toml(sections), encoding="utf-8")

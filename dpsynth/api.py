@@ -98,9 +98,10 @@ def plan(spec: Spec | str | Path, *, rows_about: int | None = None) -> PlanTable
 
 
 def epsilon_for_targets(spec: Spec | str | Path, *, rows_about: int | None = None) -> Fraction:
-    """The least epsilon, rounded up to three digits, that meets the spec's targets at its delta; its own epsilon does not matter. Reads no data.
+    """The least epsilon, rounded up to three digits, that meets the spec's targets at its delta; reads no data.
 
-    rows_about: a public guess of the number of rows, in place of the spec's. Raises SpecError where there are no targets.
+    The spec's own epsilon does not matter. rows_about: a public guess of the number of rows, in place of the spec's.
+    Raises SpecError where there are no targets.
     """
     spec = read_spec(spec)
     return pipeline.epsilon_for_targets(spec if rows_about is None else replace(spec, rows_about=rows_about))

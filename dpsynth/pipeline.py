@@ -70,7 +70,10 @@ def strategy_of(spec: Spec) -> Strategy:
 
 
 def epsilon_for_targets(spec: Spec) -> Fraction:
-    """The least epsilon of three digits that meets the targets at the spec's delta, whatever its own epsilon. Raises SpecError without targets."""
+    """The least epsilon of three digits that meets the targets at the spec's delta, whatever its own epsilon is.
+
+    Raises SpecError where there are no targets.
+    """
     if not spec.targets:
         raise SpecError("the spec has no targets, so every epsilon meets them: add [[targets]]")
     guarantee = guarantee_for(Fraction(1), spec.delta)  # any budget tells how many times as large a one is needed

@@ -29,9 +29,8 @@ class Target:
         if not 0 < self.within < 1:
             raise SpecError(f"targets.within of {list(self.columns)} must be above 0 and below 1, got {float(self.within):g}")
         if not least <= self.confidence <= most:
-            raise SpecError(
-                f"targets.confidence of {list(self.columns)} must be from {float(least):g} to {float(most):g}, got {float(self.confidence):g}"
-            )
+            allowed = f"from {float(least):g} to {float(most):g}"
+            raise SpecError(f"targets.confidence of {list(self.columns)} must be {allowed}, got {float(self.confidence):g}")
 
     def sentence(self) -> str:
         """The target in words."""
@@ -53,7 +52,10 @@ class TableWeight:
 
 @dataclass(frozen=True)
 class Wishes:
-    """Targets and weights of one release. rows_about: a public guess of the number of rows, which targets need: the true number is private."""
+    """Targets and weights of one release.
+
+    rows_about: a public guess of the number of rows, which targets need: the true number is private.
+    """
 
     targets: tuple[Target, ...] = ()
     weights: tuple[TableWeight, ...] = ()
@@ -71,7 +73,7 @@ class Wishes:
     @property
     def tables(self) -> tuple[Clique, ...]:
         """Every table that is named."""
-        return tuple(dict.fromkeys(wish.columns for wish in (*self.targets, *self.weights)))
+        return tuple(dict.fromkeys([*(target.columns for target in self.targets), *(weight.columns for weight in self.weights)]))
 
     @property
     def weight_of(self) -> dict[Clique, float]:

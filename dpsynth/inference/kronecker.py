@@ -6,7 +6,9 @@ independent noise of variance s_ab^2. Prior, less what independence predicts:
     R_ab ~ N(0, tau_ab Sigma_a (x) Sigma_b)
 
 Sigma_a says how the cells of column a move together and is shared by all partners of a: that is where the strength comes from.
-Sigma and tau are fitted by EM; the posterior mean is the denoised interaction, the posterior variance says how sure it is.
+Sigma and tau are fitted by EM whose steps change all of them at once from the same expectations: where pairs of one column differ
+a thousandfold in strength the likelihood then swings a little before it settles. The posterior mean is the denoised interaction, the
+posterior variance says how sure it is.
 """
 
 import math
@@ -145,10 +147,12 @@ def _centred(pair: Clique, part: Residual, one_way: Mapping[str, Vector], total:
 def _em(domain: Domain, centred: Mapping[Clique, Matrix], noise: Mapping[Clique, float], start: Mapping[str, Matrix]) -> Spread:
     sigma = {c: start[c] / max(float(np.trace(start[c])), 1e-300) for c in domain.columns}
     scale = {p: max(float((r * r).sum()) - r.size * noise[p], noise[p] * math.sqrt(2 * r.size)) for p, r in centred.items()}
-    for _ in range(EM_STEPS):
+    for _ in range(EM_STEPS if centred else 0):
         values, vectors = _eigen(sigma)
         moments = {c: np.zeros_like(sigma[c]) for c in domain.columns}
         for pair, matrix in centred.items():
+            if not matrix.size:
+                continue  # a column of one cell interacts with nothing
             scale[pair] *= _expect(pair, matrix, noise[pair], scale[pair], values, vectors, moments)
         sigma = {c: moments[c] / t if (t := float(np.trace(moments[c]))) > 0 else sigma[c] for c in domain.columns}
     values, vectors = _eigen(sigma)

@@ -21,6 +21,30 @@ FORMAT = "dpsynth-latent-class-1"
 HIDDEN = "(class)"
 CELL_LIMIT = 1 << 27
 
+LAYOUT = {
+    "columns": ("U", 1),
+    "sizes": ("i", 1),
+    "total": ("f", 0),
+    "weights": ("f", 1),
+    "emissions": ("f", 2),
+    "fit_estimator": ("U", 0),
+    "fit_converged": ("b", 0),
+    "fit_certified": ("b", 0),
+    "fit_steps": ("i", 0),
+    "fit_gap": ("f", 0),
+    "fit_tolerance": ("f", 0),
+    "fit_cells": ("i", 0),
+    "targets": ("f", 1),
+    "target_noise": ("f", 2),
+}
+"""Each array of a model file: its kind of number (or text) and its dimensions."""
+
+TARGETS = ("targets", "target_noise")
+"""Arrays that a model without pair targets does not have."""
+
+TOLERANCE = 1e-4
+"""How far stored single-precision distributions may be from summing to 1."""
+
 Table = NDArray[np.float64]
 
 
@@ -64,13 +88,16 @@ class LatentClassModel:
         return (classes, *(Conditional((c,), (HIDDEN,), np.ascontiguousarray(self.blocks[c].T)) for c in self.domain.columns))
 
     def condition(self, where: Mapping[str, int]) -> "LatentClassModel":
-        """The classes re-weighted by how likely they make the cells. Raises SpecError where the cells have probability 0."""
+        """The classes re-weighted by how likely they make the cells.
+
+        Raises SpecError for unknown columns or cells, and where the model gives them probability 0.
+        """
         weights, emissions = self.weights.copy(), self.emissions.copy()
         ends = dict(zip(self.domain.columns, np.cumsum(self.domain.sizes), strict=True))
         for column in self.domain.clique(where):
             cell, size = where[column], self.domain.size[column]
-            if not 0 <= cell < size:
-                raise SpecError(f"column {column!r} has cells 0 to {size - 1}, got {cell}")
+            if isinstance(cell, bool) or not isinstance(cell, int | np.integer) or not 0 <= cell < size:
+                raise SpecError(f"the cell of column {column!r} must be from 0 to {size - 1}, got {cell!r}")
             weights *= self.blocks[column][cell]
             block = emissions[ends[column] - size : ends[column]]
             block[:] = 0.0
@@ -99,25 +126,40 @@ class LatentClassModel:
 def latent_class_from(arrays: Mapping[str, NDArray[Any]]) -> LatentClassModel:
     """The model behind `arrays`. Raises SpecError where they are not such a model."""
     try:
-        domain = Domain(tuple(map(str, arrays["columns"].tolist())), tuple(map(int, arrays["sizes"].tolist())))
-        weights = np.asarray(arrays["weights"], dtype=np.float64)
-        emissions = checked_emissions(domain, np.asarray(arrays["emissions"], dtype=np.float64))
-        report = FitReport(**{key[4:]: arrays[key].item() for key in arrays if key.startswith("fit_")})
-        total = float(arrays["total"])
-        targets = PairTargets.read(domain, arrays) if "targets" in arrays else None
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise SpecError(f"this is no latent-class model ({type(error).__name__}): restore model.npz from a copy") from None
-    if emissions.shape != (sum(domain.sizes), len(weights)) or not (np.isfinite(total) and total >= 0):
-        raise SpecError("the latent-class model's arrays do not fit together: restore model.npz from a copy")
-    if not (np.isfinite(weights).all() and (weights >= 0).all() and abs(weights.sum() - 1) < 1e-6):
-        raise SpecError("the latent-class model's weights are no distribution: restore model.npz from a copy")
-    return LatentClassModel(domain, total, weights, emissions, report, targets)
+        given = {name: _array(arrays, name) for name in LAYOUT if name in arrays or name not in TARGETS}
+        domain = Domain(tuple(map(str, given["columns"].tolist())), tuple(map(int, given["sizes"].tolist())))
+        weights = _distribution(given["weights"].astype(np.float64))
+        emissions = checked_emissions(domain, given["emissions"].astype(np.float64), len(weights))
+        report = FitReport(**{name[4:]: array.item() for name, array in given.items() if name.startswith("fit_")})
+        targets = PairTargets.read(domain, given) if "targets" in given else None
+    except (KeyError, ValueError) as error:
+        raise SpecError(f"this is no latent-class model ({error}): restore model.npz from a copy") from None
+    return LatentClassModel(domain, float(given["total"]), weights, emissions, report, targets)
 
 
-def checked_emissions(domain: Domain, emissions: Table) -> Table:
+def checked_emissions(domain: Domain, emissions: Table, classes: int) -> Table:
     """The emissions, if each column's block is a distribution to single precision. Raises ValueError."""
-    starts = np.cumsum([0, *domain.sizes[:-1]])
-    sums = np.add.reduceat(emissions, starts, axis=0)
-    if not np.isfinite(emissions).all() or (emissions < 0).any() or not np.allclose(sums, 1.0, atol=1e-4):
+    if not domain.columns or emissions.shape != (sum(domain.sizes), classes):
+        raise ValueError(f"emissions must be [{sum(domain.sizes)}, {classes}], got {list(emissions.shape)}")
+    if not ((emissions >= 0) & (emissions <= 1 + TOLERANCE)).all():
+        raise ValueError("emissions must be probabilities")
+    if not np.allclose(np.add.reduceat(emissions, np.cumsum([0, *domain.sizes[:-1]])), 1.0, atol=TOLERANCE):
         raise ValueError("emissions must be distributions")
     return emissions
+
+
+def _distribution(weights: Table) -> Table:
+    if not ((weights >= 0) & (weights <= 2)).all() or abs(weights.sum() - 1) > TOLERANCE:
+        raise ValueError("weights must be a distribution")
+    return weights
+
+
+def _array(arrays: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
+    """The array of that name, if it has the right kind of number (or text) and dimensions. Raises KeyError or ValueError."""
+    kind, dimensions = LAYOUT[name]
+    array = np.asarray(arrays[name])
+    if array.dtype.kind != kind or array.ndim != dimensions or (kind == "f" and array.dtype not in (np.float32, np.float64)):
+        raise ValueError(f"{name} must be {dimensions}-dimensional of kind {kind!r}, got {array.dtype}{list(array.shape)}")
+    if kind == "f" and dimensions == 0 and not 0 <= array < np.inf:
+        raise ValueError(f"{name} must be a finite number of at least 0, got {array}")
+    return array

@@ -63,7 +63,9 @@ class PairTargets:
     def read(cls, domain: Domain, arrays: Mapping[str, NDArray[np.generic]]) -> "PairTargets":
         """The targets of a model file. Raises ValueError where they do not fit the domain."""
         cells, columns = sum(domain.sizes), len(domain.columns)
-        values, noise = np.asarray(arrays["targets"], dtype=np.float32), np.asarray(arrays["target_noise"], dtype=np.float32)
+        values, noise = np.asarray(arrays["targets"]), np.asarray(arrays["target_noise"])
+        if values.dtype != np.float32 or noise.dtype != np.float32:
+            raise ValueError("targets must be of single precision")
         if values.shape != (cells * (cells + 1) // 2,) or noise.shape != (columns, columns):
             raise ValueError("targets of another domain")
         if not (np.isfinite(values).all() and (values >= 0).all() and np.isfinite(noise).all() and (noise >= 0).all()):

@@ -94,7 +94,8 @@ def _targets(
     domain = denoised.domain
     mixed = _pair_tables(model)
     sharp = {p: _positive(pair.table) for p, pair in denoised.pairs.items()}
-    share = _sure_share(denoised, mixed, sharp, mixtures, moved, parts, probes)
+    followed, difference = _sure_terms(denoised, mixed, sharp, mixtures, moved, parts, probes)
+    share = float(np.clip(followed / difference, 0.0, 1.0)) if difference > 0 else 0.0
     tables = {p: (1 - share) * table + share * sharp[p] if p in sharp else table for p, table in mixed.items()}
     noise = np.zeros((len(domain.columns),) * 2, dtype=np.float32)
     for (a, b), pair in denoised.pairs.items():
@@ -103,7 +104,7 @@ def _targets(
     return PairTargets(np.maximum(stacked(domain, tables), 0), noise)
 
 
-def _sure_share(
+def _sure_terms(
     denoised: Denoised,
     mixed: Mapping[Clique, Table],
     sharp: Mapping[Clique, Table],
@@ -111,8 +112,8 @@ def _sure_share(
     moved: Sequence[Denoised],
     parts: Mapping[Clique, Residual],
     probes: Mapping[Clique, Table],
-) -> float:
-    """g: the share of the denoised tables in the target."""
+) -> tuple[float, float]:
+    """(followed, difference): the estimated risk of a share g of the denoised tables is difference g^2 - 2 followed g and a constant."""
     blocks = column_slices(denoised.domain)
     followed, difference = 0.0, 0.0
     for pair, table in sharp.items():
@@ -126,7 +127,7 @@ def _sure_share(
         step = interaction(table - mixed[pair])
         followed += float(((parts[pair].values - interaction(mixed[pair])) * step).sum()) / s**2 - (freedom[0] - freedom[1])
         difference += float((step * step).sum()) / s**2
-    return float(np.clip(followed / difference, 0.0, 1.0)) if difference > 0 else 0.0
+    return followed, difference
 
 
 def _pair_tables(model: LatentClassModel) -> dict[Clique, Table]:

@@ -76,10 +76,12 @@ class PlanTable:
         relative = ["error of table", "denoised about"] if self.rows_about else []
         rows = [["question", "columns", "times", "cells", "sigma", "error of cell", *relative, "share of rho"]]
         questions = self.plan.questions
-        rows += [self._row(question) for question in questions[:SHOWN]]
+        named = {promise.target.columns for promise in self.plan.promises}
+        shown = [*questions[:SHOWN], *(question for question in questions[SHOWN:] if question.columns in named)]
+        rows += [self._row(question) for question in shown]
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines = [_aligned(row, widths) for row in rows]
-        more = [f"... and {len(questions) - SHOWN} more"] if len(questions) > SHOWN else []
+        more = [f"... and {len(questions) - len(shown)} more"] if len(questions) > len(shown) else []
         return [lines[0], "-" * len(lines[0]), *lines[1:], *more]
 
     def _row(self, question: PlannedQuestion) -> list[str]:
@@ -102,7 +104,10 @@ class PlanTable:
     def _targets(self) -> list[str]:
         if not self.plan.promises:
             return []
-        noise = f"Targets, on the noisy tables, as shares of {self.rows_about} rows; denoising lowers the error on average, which is not promised:"
+        noise = (
+            f"Targets, for the noisy tables, as shares of {self.rows_about} rows "
+            "(denoising lowers the error on average, which nobody can promise without the data):"
+        )
         needs = [] if self.least_epsilon is None else [f"  the targets need epsilon {plain(self.least_epsilon)} at this delta"]
         return [noise, *(f"  {_met(promise)}" for promise in self.plan.promises), *needs, ""]
 

@@ -19,6 +19,7 @@ from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from dpsynth.inference.model import Model, PairTargets
 
@@ -68,7 +69,9 @@ def _task(model: Model, targets: PairTargets, rows: int, seed: int) -> Task:
     domain = model.domain
     sizes = np.array(domain.sizes, dtype=np.int64)
     scale = np.float32(rows / max(model.total, 1e-9))
-    one_way = np.concatenate([model.marginal((column,)) for column in domain.columns]) / max(model.total, 1e-9)
+    # One BLAS thread: the sums, and so the records, are the same whatever the machine's setting.
+    with threadpool_limits(1):
+        one_way = np.concatenate([model.marginal((column,)) for column in domain.columns]) / max(model.total, 1e-9)
     noise = np.repeat(np.repeat(targets.noise * scale, sizes, axis=0), sizes, axis=1)
     base = np.log(np.maximum(one_way, 1e-30)).astype(np.float32)
     return Task(targets.tables * scale, noise, base, np.cumsum([0, *sizes[:-1]]), sizes, seed)

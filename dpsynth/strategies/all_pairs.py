@@ -2,7 +2,8 @@
 
 Batch 1 spends ONE_WAY of the budget on one-way tables and FIRST of the rest on all pairs, with 1/sigma^2 in proportion to cells^(1/4).
 The noisy tables are denoised jointly (see `inference.kronecker`), which also predicts how much each pair would gain from a second look;
-batch 2 spends the rest where the predicted errors fall most. Targets and weights change the division of batch 1. Nothing of it depends on anything but released values.
+batch 2 spends the rest where the predicted errors fall most. Nothing of it depends on anything but released values, and on the targets and
+weights of the spec: these change how batch 1 is divided (see `targets`), and weights also what batch 2 gains.
 """
 
 import math
@@ -62,7 +63,7 @@ class AllPairs:
 
 
 def first_look(domain: Domain, unit: PrivacyUnit, cap: Rho, wishes: Wishes) -> Division:
-    """The first batch: one-way tables with equal noise and pairs by `pair_weight` where nothing is wished; wishes may move budget between them."""
+    """The first batch: one-way tables with equal noise and pairs by `pair_weight`; wishes may move budget between all of them."""
     one_way, first, _ = batches(cap)
     pairs = all_pairs(domain)
     equal = dict.fromkeys(singles(domain), sigma_for(one_way, unit, len(domain.columns)))
@@ -71,8 +72,9 @@ def first_look(domain: Domain, unit: PrivacyUnit, cap: Rho, wishes: Wishes) -> D
 
 
 def _by_size(division: Division) -> tuple[dict[Clique, float], dict[Clique, float]]:
-    one_way = {clique: sigma for clique, sigma in division.sigmas.items() if len(clique) == 1}
-    return one_way, {clique: sigma for clique, sigma in division.sigmas.items() if len(clique) == 2}
+    one_way: dict[Clique, float] = {clique: sigma for clique, sigma in division.sigmas.items() if len(clique) == 1}
+    two_way: dict[Clique, float] = {clique: sigma for clique, sigma in division.sigmas.items() if len(clique) == 2}
+    return one_way, two_way
 
 
 def all_pairs(domain: Domain) -> tuple[Clique, ...]:

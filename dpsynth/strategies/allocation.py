@@ -29,8 +29,9 @@ def sigmas_by_weight(rho: Rho, unit: PrivacyUnit, weights: Sequence[float]) -> l
 def least_error(spread: Spread, known: Mapping[Clique, float], budget: float, weights: Mapping[Clique, float]) -> dict[Clique, float]:
     """Precisions to add to pairs, in 1 / rows^2, summing to at most the budget, that minimise the weighted sum of predicted errors.
 
-    known: the precision each pair has already. weights: 1 for pairs it does not hold. The predicted error of a pair is convex in its precision, so taking the steepest
-    pieces of all pairs first is optimal to the width of a piece. Pairs that would gain next to nothing get none.
+    known: the precision each pair has already. weights: 1 for pairs it does not hold. The predicted error of a pair is convex in its
+    precision, so taking the steepest pieces of all pairs first is optimal to the width of a piece. Pairs that would gain next to nothing
+    get none.
     """
     pieces = [
         (slope * weights.get(pair, 1.0), pair, width)

@@ -4,13 +4,14 @@ Lemma. Z discrete Gaussian of parameter sigma, N ~ N(0, sigma^2), theta = 2 sum_
 
     P(|Z| >= m) <= P(|N| >= m - 1/2) + theta [ m - 1/2 <= sigma ].
 
-Proof. g(x) = exp(-x^2 / 2 sigma^2) is concave on |x| <= sigma and convex beyond, and sum_z g(z) = (1 + theta) integral g (Poisson summation).
-Where m - 1/2 >= sigma, convexity gives g(z) <= integral of g over z +- 1/2 for each z >= m: sum the tail. Where m - 1/2 <= sigma, concavity gives
-g(z) >= that integral for each |z| < m, so P(|Z| < m) >= P(|N| < m - 1/2) / (1 + theta). Source: Hermite-Hadamard inequality; for the noise,
-Canonne, Kamath, Steinke, arXiv:2004.00010.
+Proof. g(x) = exp(-x^2 / 2 sigma^2) is concave on |x| <= sigma and convex on either side of it, and the sum of g over all whole
+numbers is 1 + theta times its integral (Poisson summation). Where m - 1/2 >= sigma, convexity gives g(z) <= integral of g over
+z +- 1/2 for each z >= m: add up the tail. Where m - 1/2 <= sigma, concavity gives g(z) >= that integral for each |z| < m, so
+P(|Z| < m) >= P(|N| < m - 1/2) / (1 + theta). Source: the Hermite-Hadamard inequality; the noise is that of Canonne, Kamath,
+Steinke, arXiv:2004.00010.
 
-So sums of independent |Z| are bounded by sums of independent variables with these tails, and those are computed: exactly, by convolution,
-for up to CONVOLVED cells; by Chernoff's inequality beyond, which is less than 1 % larger there.
+So sums of independent |Z| are bounded by sums of independent variables with these tails, and those are computed: by convolution for up to
+CONVOLVED cells, and by Chernoff's inequality, which is 1 % larger at that many cells and less beyond. The smaller bound counts.
 """
 
 import math
@@ -23,7 +24,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import erfc
 
 CONVOLVED = 4096
-"""Tables of more cells take Chernoff's bound."""
+"""Tables of more cells take Chernoff's bound alone."""
 
 LENGTH = 1 << 18
 """Points of the convolution at most: sums beyond that many rows are rounded up to multiples of a power of two."""
@@ -41,7 +42,8 @@ Vector = NDArray[np.float64]
 def misplaced(cells: int, sigma: float, confidence: float) -> int:
     """Rows s with P(sum over cells |Z_i| > s) <= 1 - confidence: the least one, to the width of the grid; increasing in sigma."""
     risk = 1 - confidence - ARITHMETIC
-    return _by_convolution(cells, sigma, risk) if cells <= CONVOLVED else _by_chernoff(cells, sigma, risk)
+    bound = _by_chernoff(cells, sigma, risk)
+    return min(bound, _by_convolution(cells, sigma, risk)) if cells <= CONVOLVED else bound
 
 
 @lru_cache(maxsize=1 << 14)
@@ -68,7 +70,8 @@ def _magnitudes(sigma: float, step: int) -> Vector:
 
 
 def _by_convolution(cells: int, sigma: float, risk: float) -> int:
-    # A sum of |N| exceeds its mean by 8 sigma sqrt(cells) with probability below 2e-14 (Gaussian concentration); 4 rows a cell for roundings.
+    # A sum of |N| is above its mean plus 8 sigma sqrt(cells) with probability below 2e-14 (Gaussian concentration).
+    # Up to 4 rows a cell more for rounding and theta.
     reach = cells * (sigma + 4) + 8 * sigma * math.sqrt(cells)
     step = _power(reach / (LENGTH - cells))
     length = _power(reach / step + cells)
@@ -87,7 +90,8 @@ def _by_chernoff(cells: int, sigma: float, risk: float) -> int:
         t = math.exp(log_t)
         return (cells * math.log(float(single @ np.exp(t * rows))) - math.log(risk)) / t
 
-    return math.ceil(minimize_scalar(bound, bounds=(about - 2, about + 2), method="bounded", options={"xatol": 1e-4}).fun)
+    found = minimize_scalar(bound, bounds=(about - 2, about + 2), method="bounded", options={"xatol": 1e-4})
+    return math.ceil(float(found.fun))
 
 
 def _power(least: float) -> int:

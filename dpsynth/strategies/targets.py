@@ -5,12 +5,14 @@ With w_t = 1 / sigma_t^2 the precision of table t, p_t its plain precision and v
     minimise    sum_t v_t e_t(w_t),   e_t(w) = p_t (p_t / w)^(1/3)
     subject to  sum_t cost(w_t) <= the plain cost,   w_t >= p_t / 10,   w_t >= 1 / sigma^2 at the limit of each target.
 
-For pairs p_t ~ cells^(1/4), and e_t ~ (cells sigma^2)^(1/3): the error that denoising leaves grows with the cube root of the energy of the noise.
-That is what makes cells^(1/4), the measured optimum, the optimum of this program where nothing is wished (on UCI Adult the error of denoised
-pairs goes with the power 0.38 of that energy). Without data the noise is known and the columns are not, so the law is as far as a prior goes.
+For pairs p_t ~ cells^(1/4), so e_t ~ (cells sigma^2)^(1/3): the error that denoising leaves grows with the cube root of the energy of
+the noise. That law makes cells^(1/4), the measured optimum, the optimum where nothing is wished. (On UCI Adult, epsilon 0.1 to 10, the
+error of denoised pairs grows with the power 0.38 of that energy.) Without data the noise is known and the columns are not: no prior says
+more.
 
-Stationarity gives w_t = max(limit_t, c v_t^(3/4) p_t) with one c for all tables: tables below their limit are set to it and the others share what is
-left in proportion, until none is below. Limits set once stay set, for c only falls; so the loop ends after at most one round a table.
+Stationarity gives w_t = max(limit_t, c v_t^(3/4) p_t) with one c for all tables: tables below their limit are set to it and the others
+share what is left in proportion, until none is below. Limits that were set stay set, for c only falls; so there is at most one round a
+table.
 The budget and the limits hold exactly: sigmas and costs are those of the questions, not of the program.
 """
 
@@ -36,6 +38,7 @@ FLOOR = 0.1
 POWER = 0.75
 """Precision grows with this power of the weight: 1 / (1 + 1/3)."""
 
+NEAREST_STEPS = 4
 MARGIN = 1 + 2.0**-20
 """Above every rounding on the way from precisions to exact costs."""
 
@@ -68,7 +71,7 @@ def divided(domain: Domain, unit: PrivacyUnit, plain: Sigmas, wishes: Wishes) ->
     budget = _cost(plain, unit)
     times = _times(plain, wanted)
     if _cost(limits, unit) > budget:
-        raise TargetsRefused(_refusal(domain, wishes, wanted, times), Fraction(times))
+        raise TargetsRefused(_refusal(domain, plain, wishes), Fraction(times))
     sigmas = _filled(plain, limits, wishes, unit, budget)
     return Division(sigmas, promised(domain, sigmas, wishes), Fraction(times) if wishes.targets else None)
 
@@ -106,11 +109,11 @@ def _times(plain: Sigmas, wanted: Sigmas) -> float:
         asked = kept
 
 
-def _limits(domain: Domain, wishes: Wishes) -> Sigmas:
-    """The largest sigma that the targets of each table allow."""
+def _limits(domain: Domain, wishes: Wishes, factor: Fraction = Fraction(1)) -> Sigmas:
+    """The largest sigma that the targets of each table allow, all made that factor wider."""
     limits: Sigmas = {}
     for target in wishes.targets:
-        sigma = largest_sigma(domain.cells(target.columns), wishes.rows(target.within), float(target.confidence))
+        sigma = largest_sigma(domain.cells(target.columns), wishes.rows(target.within * factor), float(target.confidence))
         limits[target.columns] = min(sigma, limits.get(target.columns, math.inf))
     return limits
 
@@ -119,24 +122,31 @@ def _within(domain: Domain, target: Target, sigma: float, wishes: Wishes) -> Fra
     return Fraction(misplaced(domain.cells(target.columns), sigma, float(target.confidence)), 2 * (wishes.rows_about or 1))
 
 
-def nearest(domain: Domain, wishes: Wishes, wanted: Sigmas, times: float) -> tuple[Fraction, list[Fraction]]:
-    """The common factor on all targets at which they fit, and what each is then, rounded up to three digits (from 1 on: no target at all).
+def nearest(domain: Domain, plain: Sigmas, wishes: Wishes) -> Fraction:
+    """The least common factor on all targets, to a percent, at which they fit the budget; at least 1 where they do not fit as they are.
 
-    Noise goes with the root of the budget, so sigmas sqrt(times) as large fit; a little more absorbs the 16 bits of a limit.
+    Noise goes with the root of the budget, so sigmas sqrt(times) as large fit; a little more absorbs the 16 bits of a limit. What is
+    misplaced grows with sigma almost in proportion, so that a few steps are enough, and each of them fits.
     """
-    grown = {clique: sigma * math.sqrt(times) * (1 + 2.0**-13) for clique, sigma in wanted.items()}
-    factor = max(_within(domain, target, grown[target.columns], wishes) / target.within for target in wishes.targets)
-    return factor, [three_digits_up(target.within * factor) for target in wishes.targets]
+    factor = Fraction(1)
+    for _ in range(NEAREST_STEPS):
+        wanted = _limits(domain, wishes, factor)
+        grown = math.sqrt(_times(plain, wanted)) * (1 + 2.0**-13)
+        shares = [_within(domain, target, wanted[target.columns] * grown, wishes) / target.within for target in wishes.targets]
+        factor = max(shares)
+    return factor
 
 
-def _refusal(domain: Domain, wishes: Wishes, wanted: Sigmas, times: float) -> str:
-    factor, reachable = nearest(domain, wishes, wanted, times)
+def _refusal(domain: Domain, plain: Sigmas, wishes: Wishes) -> str:
+    factor = nearest(domain, plain, wishes)
     asked = "; ".join(target.sentence() for target in wishes.targets)
-    offers = "; ".join(
-        replace(target, within=within).sentence() if within < 1 else f"no target on {' x '.join(target.columns)}"
-        for target, within in zip(wishes.targets, reachable, strict=True)
-    )
-    return f"the budget is too small for the targets ({asked}). The nearest it can meet, all {float(three_digits_up(factor)):g} times as wide: {offers}"
+    offers = "; ".join(_offer(target, three_digits_up(target.within * factor)) for target in wishes.targets)
+    wider = f"all {float(three_digits_up(factor)):g} times as wide"
+    return f"the budget is too small for the targets ({asked}). The nearest it can meet, {wider}: {offers}"
+
+
+def _offer(target: Target, within: Fraction) -> str:
+    return replace(target, within=within).sentence() if within < 1 else f"no target on {' x '.join(target.columns)}"
 
 
 def _refuse_unmeasured(plain: Mapping[Clique, float], wishes: Wishes) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import re
 import tomllib
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from dpsynth.errors import SpecError
 from dpsynth.inference.estimators import ESTIMATORS
 from dpsynth.privacy import PrivacyUnit
 from dpsynth.schema import COLUMN_KEYS, SHARED_KEYS, column_from
-from dpsynth.spec import ESTIMATORS_OF, FORMATS, KEYS, SECTIONS, Spec, reference, spec_from
+from dpsynth.spec import ENTRIES, ESTIMATORS_OF, FORMATS, KEYS, SECTIONS, Spec, reference, spec_from
 from dpsynth.strategies.registry import DEFAULT_STRATEGY, STRATEGIES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "spec.md").read_text(encoding="utf-8")
@@ -33,12 +34,21 @@ OTHER_VALUES = {
     "release.name": "z", "release.purpose": "why", "data.source": "z.parquet", "unit.id": "person", "unit.max_rows": 1,
     "unit.neighbours": "add-remove", "budget.ledger": "z", "budget.epsilon": 2, "budget.delta": Decimal("1e-7"),
     "synthesis.strategy": "independent", "synthesis.degree": 3, "synthesis.estimator": "private-pgm", "synthesis.rows": 10,
-    "synthesis.seed": 5, "synthesis.format": "parquet",
+    "synthesis.rows_about": 500, "synthesis.seed": 5, "synthesis.format": "parquet",
     "missing": True, "source": "public: law", "size": 4, "values": ["c", "d"], "other": False, "other_label": "rest",
     "min": -1, "max": 200, "bins": 7, "decimals": 2,
 }  # fmt: skip
 SECTION_KEYS = [key for key in KEYS if key.section in SECTIONS]
+ENTRY_KEYS = [key for key in KEYS if key.section in ENTRIES]
+ENTRY_VALUES = {
+    "targets": {"columns": ["x"], "within": Decimal("0.01"), "confidence": Decimal("0.9")},
+    "weights": {"columns": ["x"], "weight": 4},
+}
 COLUMN_ONLY = [key for key in KEYS if key.section == "columns.NAME"]
+
+
+def with_entry(section, entry):
+    return {**MINIMAL, "synthesis": {"rows_about": 500}, section: [entry]}
 
 
 def column(kind, **facts):
@@ -59,7 +69,7 @@ def test_the_table_is_the_generated_one():
 
 
 def test_the_complete_example_is_a_spec():
-    (text,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    text, _ = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     spec = Spec.from_text(text)
     assert {facts["kind"] for facts in tomllib.loads(text)["columns"].values()} == set(COLUMN_KEYS)
     assert spec.undeclared() == []
@@ -85,16 +95,75 @@ def test_each_stated_default_of_a_section_is_the_real_one(key):
         return
     spec = spec_from(sections, Path())
     held = getattr(spec.unit if key.section == "unit" else spec, key.name)
-    in_words = {"noisy total": None, "the strategy's first": ESTIMATORS_OF[spec.strategy][0]}
+    in_words = {"noisy total": None, "not stated": None, "the strategy's first": ESTIMATORS_OF[spec.strategy][0]}
     assert held == (in_words[key.default] if key.default in in_words else tomllib.loads(f"v = {key.default.strip('`')}")["v"])
 
 
 def test_sections_accept_no_other_key():
-    fields = {field.name for field in (*dataclasses.fields(Spec), *dataclasses.fields(PrivacyUnit))} - {"schema", "unit"}
+    fields = {field.name for field in (*dataclasses.fields(Spec), *dataclasses.fields(PrivacyUnit))} - {"schema", "unit", *ENTRIES}
     assert {key.name for key in SECTION_KEYS} == fields
     for section in SECTIONS:
         with pytest.raises(SpecError, match="unknown key"):
             spec_from({**MINIMAL, section: {**MINIMAL.get(section, {}), "colour": 1}}, Path())
+
+
+@pytest.mark.parametrize("key", ENTRY_KEYS, ids=lambda key: f"{key.section}.{key.name}")
+def test_each_key_of_an_entry_is_accepted_used_and_needed_as_stated(key):
+    entry = ENTRY_VALUES[key.section]
+    (held,) = getattr(spec_from(with_entry(key.section, entry), Path()), key.section)
+    assert getattr(held, key.name) == (tuple(entry[key.name]) if key.name == "columns" else entry[key.name])
+    without = with_entry(key.section, {name: value for name, value in entry.items() if name != key.name})
+    if not key.default:
+        with pytest.raises(SpecError, match=rf"\[\[{key.section}\]\] needs {key.name}"):
+            spec_from(without, Path())
+    else:
+        (held,) = getattr(spec_from(without, Path()), key.section)
+        assert getattr(held, key.name) == Fraction(key.default.strip("`"))
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "words"),
+    [
+        ("targets", {"colour": 1}, r"\[\[targets\]\] has an unknown key"),
+        ("targets", {"columns": ["y"]}, r"\[\[targets\]\]: unknown columns \['y'\]"),
+        ("targets", {"columns": ["x", "x"]}, "twice"),
+        ("targets", {"columns": []}, "at least one"),
+        ("targets", {"columns": "x"}, "must be a list of texts"),
+        ("targets", {"columns": [1]}, "must be a list of texts"),
+        ("targets", {"within": 0}, "above 0 and below 1"),
+        ("targets", {"within": 1}, "above 0 and below 1"),
+        ("targets", {"confidence": Decimal("0.4")}, "from 0.5 to 0.999999"),
+        ("targets", {"confidence": 1}, "from 0.5 to 0.999999"),
+        ("weights", {"weight": 0}, "from 0.01 to 100"),
+        ("weights", {"weight": "4"}, "must be a number"),
+    ],
+)
+def test_a_wrong_entry_is_refused_in_words(section, change, words):
+    with pytest.raises(SpecError, match=words):
+        spec_from(with_entry(section, {**ENTRY_VALUES[section], **change}), Path())
+
+
+def test_targets_need_a_public_number_of_rows_and_a_table_has_one_weight():
+    with pytest.raises(SpecError, match=r"synthesis\.rows_about"):
+        spec_from({**MINIMAL, "targets": [ENTRY_VALUES["targets"]]}, Path())
+    with pytest.raises(SpecError, match="twice"):
+        spec_from({**MINIMAL, "weights": [ENTRY_VALUES["weights"]] * 2}, Path())
+    with pytest.raises(SpecError, match="double brackets"):
+        spec_from({**MINIMAL, "weights": ENTRY_VALUES["weights"]}, Path())
+
+
+def test_the_example_of_targets_is_part_of_a_spec():
+    _, text = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    columns = {name: {"kind": "boolean"} for name in ("age", "education", "occupation", "sex")}
+    spec = spec_from({**MINIMAL, "columns": columns, **tomllib.loads(text, parse_float=Decimal)}, Path())
+    assert [target.sentence() for target in spec.targets] == ["age x sex within 0.01 at 95 %"]
+    assert [weight.weight for weight in spec.weights] == [4]
+
+
+def test_a_spec_with_targets_reads_its_own_facts_back():
+    spec = spec_from({**with_entry("targets", ENTRY_VALUES["targets"]), "weights": [ENTRY_VALUES["weights"]]}, Path())
+    again = Spec.from_facts(spec.facts())
+    assert (again.wishes, again.facts()) == (spec.wishes, spec.facts())
 
 
 def test_columns_accept_exactly_the_keys_of_the_table():

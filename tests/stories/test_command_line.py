@@ -120,7 +120,7 @@ def test_a_seed_names_the_drawn_records(released, tmp_path):
     [
         (["nothing=1"], "unknown column 'nothing'"),
         (["sex"], "COLUMN=VALUE"),
-        (["sex=F", "sex=M"], "each column once"),
+        (["sex=F", "sex=M"], "names column 'sex' twice"),
         (["sex=X"], "does not list 'X'"),
         (["sex="], "no missing values"),
         (["age=91"], "does not list '91'"),

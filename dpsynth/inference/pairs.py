@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from dpsynth.domain import Clique, Domain
+from dpsynth.errors import SpecError
 from dpsynth.inference.kronecker import Denoised, denoise, simplex
 from dpsynth.inference.latent_class import LatentClassModel
 from dpsynth.inference.latent_fit import MISFIT_ENOUGH, Mixture, column_slices, fit_mixture, goal, stacked
@@ -42,7 +43,8 @@ class LatentClass:
     name: str = "latent-class"
 
     def fit(self, domain: Domain, measurements: Sequence[Measurement]) -> LatentClassModel:
-        """The fitted model. Raises SpecError for measurements that do not fit the domain or hold more than two columns."""
+        """The fitted model. Raises SpecError for no measurements, and for ones that do not fit the domain or hold more than two columns."""
+        _refuse_others(measurements)
         with threadpool_limits(1):
             parts = residuals(domain, measurements)
             probes = _probes(parts)
@@ -53,6 +55,14 @@ class LatentClass:
             denoised = denoise(domain, parts)
             model = _joined(denoised, mixtures)
             return replace(model, pair_targets=_targets(denoised, model, mixtures, moved, parts, probes))
+
+
+def _refuse_others(measurements: Sequence[Measurement]) -> None:
+    if not measurements:
+        raise SpecError("the latent-class estimator needs at least one measured table, got none")
+    for measurement in measurements:
+        if len(measurement.clique) > 2:
+            raise SpecError(f"the latent-class estimator takes tables of at most two columns, got {list(measurement.clique)}")
 
 
 def _probes(parts: Mapping[Clique, Residual]) -> dict[Clique, Table]:

@@ -65,6 +65,15 @@ def matched(model: Model, targets: PairTargets, records: Records, seed: int) -> 
     return records
 
 
+def compile_kernel() -> None:
+    """Compiles the inner loops, or loads them from numba's cache: a run does this in a thread while it measures and fits."""
+    from dpsynth.sampling.gibbs_kernel import pair_counts, sweep
+
+    nobody, one, where = np.zeros((0, 1), np.uint16), np.zeros((1, 1), np.float32), np.zeros(1, np.int64)
+    sweep(nobody, one, one, one[0], where, where + 1, np.uint64(0))
+    pair_counts(nobody, where, 1)
+
+
 def _task(model: Model, targets: PairTargets, rows: int, seed: int) -> Task:
     domain = model.domain
     sizes = np.array(domain.sizes, dtype=np.int64)

@@ -21,6 +21,28 @@ def _scrambled(counter: np.uint64) -> np.uint64:
     return z ^ (z >> np.uint64(31))
 
 
+@njit(inline="always", fastmath=True)
+def _exponentials(logits: NDArray[np.float32], size: int, powers: NDArray[np.int32], factors: NDArray[np.float32]) -> np.float32:
+    """Replaces the first `size` logits by exp(logit - the largest); returns their sum. `factors` is `powers` seen as float32.
+
+    exp(x) = 2^i 2^f with i whole and f in [0, 1): 2^i is set by its exponent bits, 2^f is a polynomial good to 1e-7.
+    """
+    top = logits[0]
+    for v in range(1, size):
+        top = max(top, logits[v])
+    for v in range(size):
+        scaled = max((logits[v] - top) * _LOG2_E, np.float32(-126))
+        whole = np.floor(scaled)
+        f = scaled - whole
+        powers[v] = (np.int32(whole) + np.int32(127)) << np.int32(23)
+        logits[v] = _C0 + f * (_C1 + f * (_C2 + f * (_C3 + f * (_C4 + f * _C5))))
+    total = np.float32(0)
+    for v in range(size):
+        logits[v] *= factors[v]
+        total += logits[v]
+    return total
+
+
 @njit(nogil=True, fastmath=True, cache=True)
 def sweep(
     records: NDArray[np.uint16],
@@ -53,20 +75,7 @@ def sweep(
                     for v in range(size):
                         logits[v] += line[first + v]
                     logits[old] += pull[other, first + old]
-            top = logits[0]
-            for v in range(1, size):
-                top = max(top, logits[v])
-            total = np.float32(0)
-            for v in range(size):
-                # exp(x) = 2^i 2^f with i whole and f in [0, 1): 2^i is set by its exponent bits, 2^f is a polynomial good to 2e-7.
-                scaled = max((logits[v] - top) * _LOG2_E, np.float32(-126))
-                whole = np.floor(scaled)
-                f = scaled - whole
-                powers[v] = (np.int32(whole) + np.int32(127)) << np.int32(23)
-                logits[v] = _C0 + f * (_C1 + f * (_C2 + f * (_C3 + f * (_C4 + f * _C5))))
-            for v in range(size):
-                logits[v] *= factors[v]
-                total += logits[v]
+            total = _exponentials(logits, size, powers, factors)
             state += _GOLDEN
             point = np.float32(_scrambled(state) >> np.uint64(40)) * np.float32(1 / 16777216) * total
             new = 0

@@ -18,7 +18,7 @@ from dpsynth.inference.kronecker import denoise
 from dpsynth.inference.residuals import residuals
 from dpsynth.privacy import PrivacyUnit, Rho
 from dpsynth.questions import sigma_for
-from dpsynth.strategies.allocation import least_error, sigmas_by_weight
+from dpsynth.strategies.allocation import SMALLEST_GAIN, least_error, sigmas_by_weight
 from dpsynth.strategies.independent import divided_singles, measure_tables, planned_singles, singles
 from dpsynth.strategies.strategy import Plan, PlannedQuestion, planned_tables, refuse_large
 from dpsynth.strategies.targets import Division, divided
@@ -42,13 +42,15 @@ class AllPairs:
         refuse_large(domain, (*singles(domain), *pairs))
         if not pairs:
             return planned_singles(self.name, domain, unit, cap, self.wishes)
-        division, second = first_look(domain, unit, cap, self.wishes), batches(cap)[2]
+        division = first_look(domain, unit, cap, self.wishes)
         one_way, two_way = _by_size(division)
-        even = sigmas_by_weight(second, unit, [1.0] * len(pairs))[0]
-        again = PlannedQuestion(
-            "second look at pairs, at most", "discrete-gaussian", (), len(pairs), max(map(domain.cells, pairs)), even, second
-        )
         tables = planned_tables("one-way table", domain, unit, one_way) + planned_tables("two-way table", domain, unit, two_way, joint=True)
+        rest = Rho(cap.value - sum(question.rho.value for question in tables))
+        _refuse_unaskable(rest, unit, max(two_way.values()))
+        even = sigmas_by_weight(rest, unit, [1.0] * len(pairs))[0]
+        again = PlannedQuestion(
+            "second look at pairs, at most", "discrete-gaussian", (), len(pairs), max(map(domain.cells, pairs)), even, rest
+        )
         return Plan(self.name, cap, (*tables, again), division.promises, division.needs(cap))
 
     def measure(self, asker: Asker) -> tuple[Measurement, ...]:
@@ -69,6 +71,13 @@ def first_look(domain: Domain, unit: PrivacyUnit, cap: Rho, wishes: Wishes) -> D
     equal = dict.fromkeys(singles(domain), sigma_for(one_way, unit, len(domain.columns)))
     by_size = sigmas_by_weight(first, unit, [pair_weight(domain, pair) for pair in pairs])
     return divided(domain, unit, {**equal, **dict(zip(pairs, by_size, strict=True))}, wishes)
+
+
+def _refuse_unaskable(rest: Rho, unit: PrivacyUnit, most_noise: float) -> None:
+    """Refuses before the first question what the last one could not ask: a pair may get all of the rest, or just enough to be worth it."""
+    sigma_for(rest, unit)
+    least = Fraction(SMALLEST_GAIN) / 2 * Fraction(unit.max_rows) ** 2 / (2 * Fraction(most_noise) ** 2)
+    sigma_for(Rho.down(least), unit)
 
 
 def _by_size(division: Division) -> tuple[dict[Clique, float], dict[Clique, float]]:

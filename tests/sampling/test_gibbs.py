@@ -184,7 +184,9 @@ def test_a_seed_gives_the_same_records_whatever_the_number_of_threads(rows, smal
 
 
 def test_every_call_of_the_kernel_has_its_own_stream():
-    seeds = {gibbs._seed(seed, batch, step, group) for seed in (0, 1, 2**62) for batch in range(4) for step in range(21) for group in (0, 1)}
+    seeds = {
+        gibbs._seed(seed, batch, step, group) for seed in (0, 1, 2**62) for batch in range(4) for step in range(21) for group in (0, 1)
+    }
     assert len(seeds) == 3 * 4 * 21 * 2
 
 

@@ -106,7 +106,7 @@ def likelihoods(domain, parts, steps, monkeypatch):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_no_step_lowers_the_marginal_likelihood_of_tables_of_rows(seed, monkeypatch):
-    """Steps move all spreads at once, so this is no theorem: it holds on tables like these, and not where strengths differ a thousandfold."""
+    """All spreads move at once, so this is no theorem: it holds on tables like these, not where strengths differ a thousandfold."""
     domain = domain_of(*np.random.default_rng(seed).integers(2, 6, 2 + seed % 3).tolist())
     found = likelihoods(domain, residuals(domain, noisy(domain, rows_of(domain, 500, 0.6, seed), 10.0, seed)), 12, monkeypatch)
     assert np.diff(found).min() > -0.02

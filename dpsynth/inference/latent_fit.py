@@ -6,7 +6,7 @@ With E the stacked emissions (D x K) and B = E diag(w) E', minimise
 
 over the logits L of E and of w, by Adam in single precision. The problem is not convex: what is certified is the misfit
 
-    r = sum_{a<b} |N B_ab - T_ab|^2 / s_ab^2 / freedom
+    r = max( sum_{a<b} |N B_ab - T_ab|^2 / s_ab^2 / freedom,  sum_a |N b_a - m_a|^2 / s_a^2 / D )
 
 and the plateau at which the steps ended. Ties between starts are settled by averaging: the classes of all starts together are one model.
 """
@@ -135,7 +135,8 @@ def _loss(aim: Goal, base: Single, logits: Single, e: Single, w: Single) -> tupl
     centre = np.repeat(np.add.reduceat(by_emission, aim.starts, axis=0), aim.domain.sizes, axis=0)
     by_logit = by_emission - e * centre + (PULL * w) * away
     loss = squared / 2 + float(pull_one @ gap_one) / 2 + float(PULL) / 2 * float(w @ distance)
-    return loss, squared / aim.freedom, (by_logit, w * (by_class - w @ by_class))
+    misfit = max(squared / aim.freedom, float(pull_one @ gap_one) / len(e))
+    return loss, misfit, (by_logit, w * (by_class - w @ by_class))
 
 
 class _Adam:

@@ -14,6 +14,7 @@ from itertools import combinations
 from threadpoolctl import threadpool_limits
 
 from dpsynth.domain import Clique, Domain
+from dpsynth.errors import SpecError
 from dpsynth.inference.kronecker import denoise
 from dpsynth.inference.residuals import residuals
 from dpsynth.privacy import PrivacyUnit, Rho
@@ -27,6 +28,8 @@ from dpsynth.wishes import NO_WISHES, Wishes
 
 ONE_WAY = Fraction(1, 20)
 FIRST = Fraction(7, 10)
+CELLS_LIMIT = 1 << 13
+"""Cells of all columns together: at this limit a matrix of all pairs at once takes 256 MB, and the fit holds about eight."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class AllPairs:
         """One-way tables, all pairs, and what the second batch will add to pairs that noisy answers name."""
         pairs = all_pairs(domain)
         refuse_large(domain, (*singles(domain), *pairs))
+        _refuse_wide(domain)
         if not pairs:
             return planned_singles(self.name, domain, unit, cap, self.wishes)
         division = first_look(domain, unit, cap, self.wishes)
@@ -71,6 +75,16 @@ def first_look(domain: Domain, unit: PrivacyUnit, cap: Rho, wishes: Wishes) -> D
     equal = dict.fromkeys(singles(domain), sigma_for(one_way, unit, len(domain.columns)))
     by_size = sigmas_by_weight(first, unit, [pair_weight(domain, pair) for pair in pairs])
     return divided(domain, unit, {**equal, **dict(zip(pairs, by_size, strict=True))}, wishes)
+
+
+def _refuse_wide(domain: Domain) -> None:
+    """The fit holds a few matrices of all cells by all cells. Raises SpecError where they would not fit an ordinary machine."""
+    cells = sum(domain.sizes)
+    if cells > CELLS_LIMIT:
+        raise SpecError(
+            f"all-pairs takes at most {CELLS_LIMIT} cells of all columns together, got {cells}: use fewer bins or values, "
+            'or synthesis.strategy = "mst"'
+        )
 
 
 def _refuse_unaskable(rest: Rho, unit: PrivacyUnit, most_noise: float) -> None:

@@ -86,7 +86,7 @@ def test_the_loss_is_its_formula_pair_by_pair():
     ones = ((((e * w).sum(axis=1) - aim.one_way) / 0.01) ** 2).sum()
     loss, misfit, _ = latent_fit._loss(aim, base, logits, e, w)
     assert loss == pytest.approx(expected + pairs / 2 + ones / 2)
-    assert misfit == pytest.approx(pairs / aim.freedom)
+    assert misfit == pytest.approx(max(pairs / aim.freedom, ones / len(e)))
 
 
 def test_emissions_are_distributions_in_every_column_however_large_the_logits():
@@ -168,10 +168,6 @@ def test_one_way_tables_are_met_whichever_pairs_are_missing(cliques):
     assert far(model, DOMAIN, whole) < 0.025
 
 
-NO_PAIR_TELLS = pytest.mark.xfail(reason="steps end at once where pairs fit by chance: one-way tables have no say in r (latent_fit)")
-
-
-@NO_PAIR_TELLS
 @pytest.mark.parametrize("sizes", [(2,), (4,), (500,)])
 def test_a_single_column_is_met(sizes):
     domain = Domain(("a",), sizes)
@@ -180,7 +176,6 @@ def test_a_single_column_is_met(sizes):
     assert np.abs(model.marginal(("a",)) - counts).sum() / 2 < 0.01 * counts.sum()
 
 
-@NO_PAIR_TELLS
 @pytest.mark.parametrize("noise", [None, 3000.0], ids=["no pairs", "pairs that say nothing"])
 def test_one_way_tables_are_met_where_pairs_say_nothing(noise):
     whole = joint(DOMAIN, 1000, 0)

@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from dpsynth.domain import Domain
 from dpsynth.errors import SpecError
@@ -166,3 +167,17 @@ def test_the_measurements_are_left_as_they_were():
     before = [replace(m, values=m.values.copy()) for m in measurements]
     LatentClass().fit(DOMAIN, measurements)
     assert all(np.array_equal(m.values, b.values) for m, b in zip(measurements, before, strict=True))
+
+
+def test_both_starts_run_on_one_thread_each(monkeypatch):
+    """Sums differ in their last bits with the number of threads: the model would depend on the machine."""
+    seen = []
+
+    def watched(*arguments):
+        seen.append({pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"})
+        return fit_mixture(*arguments)
+
+    monkeypatch.setattr(pairs, "fit_mixture", watched)
+    with threadpool_limits(2):
+        LatentClass().fit(DOMAIN, measured(DOMAIN, ALL))
+    assert seen == [{1}, {1}]

@@ -6,10 +6,11 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from dpsynth.domain import Domain
 from dpsynth.inference.model import PairTargets
-from dpsynth.sampling import gibbs
+from dpsynth.sampling import gibbs, gibbs_kernel
 from dpsynth.sampling.gibbs import matched
 from dpsynth.sampling.gibbs_kernel import pair_counts, sweep
 
@@ -272,3 +273,34 @@ def test_extreme_fields_never_leave_the_domain(extreme):
     assert (records < np.array(sizes)).all()
     share = (records[:, 0] == 1).mean()
     assert share == 1 if extreme > 0 else share == 0
+
+
+def test_a_sweep_starts_from_the_field_of_the_formula(monkeypatch):
+    """theta - W (H - T share + 1/2), H the counts of all records: the kernel takes the drawn record out itself."""
+    fields = []
+    monkeypatch.setattr(gibbs_kernel, "sweep", lambda part, field, pull, *rest: fields.append((field, pull, slow_counts(part, SIZES))))
+    model, targets = aim(SIZES, dependent_rows(SIZES, 600), noise=7.0)
+    matched(model, targets, unrelated(model, 300), 0)
+    assert len(fields) == sum(sweeps for sweeps, _, _ in gibbs.LEARNING)
+    field, pull, counts = fields[0]
+    target = targets.tables / 2
+    np.testing.assert_allclose(pull, gibbs.LEARNING[0][2] / (target + 1 + 0.1 * 7.0 / 2), rtol=1e-5)
+    np.testing.assert_allclose(field, -pull * (counts - target + 0.5), rtol=1e-4, atol=1e-4)
+    step = gibbs.LEARNING[0][1] * (target - counts) / (target + 1 + 0.1 * 7.0 / 2)
+    np.testing.assert_allclose(fields[1][0], step + field, rtol=1e-3, atol=1e-3)
+
+
+def test_one_way_tables_are_summed_on_one_thread():
+    """Sums of many classes differ in their last bits with the number of threads, and a record may turn on one bit."""
+    seen = []
+
+    class Watched(Shares):
+        def marginal(self, clique):
+            seen.append({pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"})
+            return super().marginal(clique)
+
+    model, targets = aim(SIZES, dependent_rows(SIZES, 50))
+    with threadpool_limits(2):
+        matched(Watched(model.domain, model.total, model.one_way), targets, unrelated(model, 50), 0)
+    assert seen
+    assert all(found == {1} for found in seen)

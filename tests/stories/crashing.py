@@ -55,6 +55,7 @@ def armed(step, number):
 def child(step, number, folder, words, gate):
     """Waits for the gate, runs, and ends as the command line ends."""
     os.chdir(folder)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
     os.read(gate, 1)
     sys.stdout = sys.stderr = Path("said.txt").open("a", encoding="utf-8")  # noqa: SIM115 - open until the process ends
     if step:

@@ -1,5 +1,5 @@
 # Needs Python (3.11 or later, with venv), make and a C library; everything else comes from the package registry that pip is set up for.
-# Targets: demo  test  lint  test-lowest  bench  clean. Environments are made once and again whenever pyproject.toml changes.
+# Targets: demo  test  lint  test-lowest  bench  growth  clean. Environments are made once and again whenever pyproject.toml changes.
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -7,7 +7,7 @@ DEMO_OUT ?=
 PIP = -m pip install -q --disable-pip-version-check
 BIN = .venv/bin
 
-.PHONY: demo test lint test-lowest bench clean
+.PHONY: demo test lint test-lowest bench growth clean
 
 demo: .venv/.installed
 	$(BIN)/dpsynth demo $(if $(DEMO_OUT),--out $(DEMO_OUT))
@@ -23,8 +23,11 @@ lint: .venv/.installed-test
 test-lowest: .venv-lowest/.installed-test
 	.venv-lowest/bin/python -m pytest -n $(WORKERS) --dist worksteal
 
-bench: .venv/.installed
-	$(BIN)/python benchmarks/release.py $(BENCH)
+bench: .venv/.installed-bench
+	$(BIN)/python -m benchmarks.release $(BENCH)
+
+growth: .venv/.installed-bench
+	$(BIN)/python -m benchmarks.growth $(GROWTH)
 
 clean:
 	rm -rf .venv .venv-lowest
@@ -35,6 +38,10 @@ clean:
 
 .venv/.installed-test: pyproject.toml | .venv/bin/python
 	$(BIN)/python $(PIP) -e '.[test]'
+	touch $@ .venv/.installed
+
+.venv/.installed-bench: pyproject.toml | .venv/bin/python
+	$(BIN)/python $(PIP) -e '.[bench]'
 	touch $@ .venv/.installed
 
 .venv-lowest/.installed-test: pyproject.toml constraints-lowest.txt | .venv-lowest/bin/python

@@ -1,6 +1,6 @@
 """Which errors grew between two results of release.py.
 
-python benchmarks/compare.py OLD.json NEW.json
+python -m benchmarks.compare OLD.json NEW.json
 
 Ends with 1 where a mean k-way error grew by more than 5 %. Time and memory are shown and not judged: they depend on the machine.
 """

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dpsynth.schema import Schema
     from dpsynth.spec import Spec
     from dpsynth.synthesizer import Synthesizer
+    from dpsynth.wishes import TableWeight, Target
 
 __version__ = VERSION
 
@@ -27,6 +28,8 @@ __all__ = [
     "Schema",
     "Spec",
     "Synthesizer",
+    "TableWeight",
+    "Target",
     "epsilon_for_targets",
     "plan",
     "resume",
@@ -42,6 +45,8 @@ _HOMES = {
     "Schema": "schema",
     "Spec": "spec",
     "Synthesizer": "synthesizer",
+    "TableWeight": "wishes",
+    "Target": "wishes",
     "epsilon_for_targets": "api",
     "plan": "api",
     "resume": "api",

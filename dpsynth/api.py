@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from dpsynth import canonical, pipeline
 from dpsynth.core.accountant import epsilon_of
 from dpsynth.core.ledger import Ledger, cumulative_epsilon, refuse_unless_admitted
-from dpsynth.core.ledger_chain import Account
+from dpsynth.core.ledger_chain import joined
 from dpsynth.engines.madeup import made_up_engine
 from dpsynth.engines.reader import open_engine
 from dpsynth.engines.source import Source
-from dpsynth.errors import BudgetRefused, LedgerInvalid, SourceError, SpecError
+from dpsynth.errors import BudgetRefused, SourceError, SpecError
 from dpsynth.inference.model import Model
 from dpsynth.pipeline import Approved, Progress, silent
 from dpsynth.privacy import Guarantee, Rho
@@ -22,8 +22,8 @@ from dpsynth.release.bundle import Bundle, read_bundle, write_bundle
 from dpsynth.release.certificate import LedgerReference, schema_of
 from dpsynth.release.partial import Partial
 from dpsynth.reports.html import render
-from dpsynth.reports.ledger_table import LedgerRow, LedgerTable
 from dpsynth.reports.plan_table import PlanTable, Standing
+from dpsynth.reports.registry import FILE_NAME, RegistryEntry, registry_entry
 from dpsynth.sampling.records import sample_records
 from dpsynth.schema import Schema
 from dpsynth.spec import Spec
@@ -66,8 +66,9 @@ class Release:
     @property
     def guarantee(self) -> Guarantee:
         """What is claimed."""
-        numbers = {key: canonical.rational(self.facts["guarantee"][key]) for key in ("epsilon", "delta", "rho", "alpha")}
-        return Guarantee(numbers["epsilon"], numbers["delta"], Rho(numbers["rho"]), numbers["alpha"])
+        claim = self.facts["guarantee"]
+        numbers = {key: canonical.rational(claim[key]) for key in ("epsilon", "delta", "alpha", "zcdp_epsilon")}
+        return Guarantee(rho=Rho(canonical.rational(claim["rho"])), track=claim["track"], **numbers)
 
     @property
     def report(self) -> Path:
@@ -93,7 +94,7 @@ def plan(spec: Spec | str | Path, *, rows_about: int | None = None) -> PlanTable
     spec = read_spec(spec)
     spec = spec if rows_about is None else replace(spec, rows_about=rows_about)
     guarantee, questions = pipeline.planned(spec)
-    least = None if questions.needs is None else pipeline.least_epsilon(questions.needs.value, spec.delta)
+    least = None if questions.needs is None else pipeline.least_epsilon(questions.needs.value, spec.delta, guarantee.track)
     return PlanTable(spec.name, spec.unit, guarantee, questions, _standing(spec, guarantee), spec.rows_about, least)
 
 
@@ -110,13 +111,13 @@ def epsilon_for_targets(spec: Spec | str | Path, *, rows_about: int | None = Non
 def _standing(spec: Spec, guarantee: Guarantee) -> Standing:
     try:
         account = Ledger.open(spec.ledger).read()
-        refuse_unless_admitted(account, spec.unit, guarantee.rho, Fraction(0))
+        refuse_unless_admitted(account, spec.unit, guarantee.rho, guarantee.track, Fraction(0))
     except BudgetRefused as error:
         return Standing(refused=str(error))
     policy = account.policy
     if policy is None:
         return Standing(refused="the ledger states no policy")
-    after = epsilon_of(account.rho + guarantee.rho.value, policy.delta - account.delta)
+    after = epsilon_of(account.rho + guarantee.rho.value, policy.delta - account.delta, joined(account.track, guarantee.track))
     return Standing(cumulative_epsilon(account), policy.epsilon, after)
 
 
@@ -274,23 +275,25 @@ def rerender(folder: str | Path) -> Path:
     return path
 
 
-def ledger_view(folder: str | Path) -> LedgerTable:
-    """An account for reading. Raises BudgetRefused where there is none, LedgerInvalid where its chain is broken."""
-    account = Ledger.open(folder).read()
-    policy = account.policy
-    if policy is None:
-        raise LedgerInvalid(f"the ledger {folder} states no policy: restore it from a copy")
-    unit = {None: "fixed by the first release", "": "one row, taken to be one person"}.get(account.unit_id, f"column {account.unit_id!r}")
-    return LedgerTable(account.dataset, unit, policy.epsilon, policy.delta, policy.approvers, account.head, _ledger_rows(account))
+def register(folder: str | Path, out: str | Path, spec: str | Path | None = None, *, draft: bool = False) -> RegistryEntry:
+    """Write a bundle's entry for the public registry of deployments to `out`.
 
-
-def _ledger_rows(account: Account) -> tuple[LedgerRow, ...]:
-    rows, rho, delta = [], Fraction(0), Fraction(0)
-    total = account.policy.delta if account.policy else Fraction(0)
-    for entry in account.entries:
-        if entry.type == "PREPARE":
-            rho, delta = rho + entry.rho, delta + entry.delta
-            so_far = epsilon_of(rho, total - delta)
-            status = account.status[entry.id]
-            rows.append(LedgerRow(entry.seq, entry.day, entry.release, entry.actor, entry.body["purpose"], entry.rho, so_far, status))
-    return tuple(rows)
+    spec: its `[registry]` section replaces what the release was made with. Raises SpecError where facts are missing, unless it is a draft.
+    """
+    out = Path(out)
+    if not FILE_NAME.fullmatch(out.name):
+        raise SpecError(f"the registry takes files named by a-z, 0-9 and _, ending in .yaml, got {out.name!r}")
+    said, facts = None if spec is None else Spec.from_file(spec).registry, read_bundle(Path(folder)).facts
+    try:
+        entry = registry_entry(facts, said)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        raise SpecError(f"the certificate in {folder} does not fit together: see `dpsynth verify {folder}`") from None
+    if entry.missing and not draft:
+        keys = ", ".join(f"registry.{key}" for key in entry.missing)
+        raise SpecError(f"only people know {keys}: write them to the [registry] section of a spec and name it with --spec, or use --draft")
+    try:
+        with open(out, "x", encoding="utf-8") as file:
+            file.write(entry.yaml())
+    except OSError as error:
+        raise SpecError(f"{out} cannot be written ({error.strerror}): choose another --out") from None
+    return entry

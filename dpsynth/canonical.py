@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 MAX_DEPTH = 32
+_ZERO = Fraction(0)
 _RATIONAL = re.compile(r"(0|[1-9][0-9]{0,399})/([1-9][0-9]{0,399})")
 _MAX_INTEGER_DIGITS = 40
 _INTEGER_LIMIT = 10 ** (_MAX_INTEGER_DIGITS - 1)
@@ -22,7 +23,7 @@ def dumps(value: Any) -> bytes:
     Raises TypeError for a float (it has no exact text that all readers agree on), any other type, an integer of 40 digits or more.
     """
     _check(value, 0)
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def loads(data: bytes) -> Any:
@@ -30,17 +31,19 @@ def loads(data: bytes) -> Any:
 
     Raises ValueError for anything `dumps` would not have written: other spacing, floats, duplicate keys, deep nesting.
     """
-    if data.count(b"[") + data.count(b"{") > 1_000_000:
+    brackets = data.count(b"[") + data.count(b"{")
+    if brackets > 1_000_000:
         raise ValueError("too many nested values")
     try:
-        value = json.loads(data.decode("ascii"), parse_float=_refuse_float, parse_int=_bounded_integer)
+        value = _DECODER.decode(data.decode("ascii"))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     try:
-        same = dumps(value) == data
+        if brackets > MAX_DEPTH:  # with fewer, nothing is nested too deeply, and JSON holds nothing else that `dumps` would refuse
+            _check(value, 0)
     except TypeError as error:
         raise ValueError(str(error)) from error
-    if not same:
+    if _ENCODER.encode(value).encode() != data:
         raise ValueError("not in canonical form")
     return value
 
@@ -60,6 +63,8 @@ def rational(text: str) -> Fraction:
 
     Raises ValueError for anything else: signs, spaces, `2/4`, more than 400 digits.
     """
+    if text == "0/1":  # two of three entries of a ledger charge nothing
+        return _ZERO
     match = _RATIONAL.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError("a rational must be written p/q with non-negative integers of at most 400 digits")
@@ -93,6 +98,11 @@ def _refuse_float(text: str) -> float:
 
 
 def _bounded_integer(text: str) -> int:
-    if len(text) > _MAX_INTEGER_DIGITS:
-        raise ValueError(f"an integer may have at most {_MAX_INTEGER_DIGITS} digits, got {len(text)}")
+    if len(text.lstrip("-")) >= _MAX_INTEGER_DIGITS:
+        raise ValueError(f"an integer must have fewer than {_MAX_INTEGER_DIGITS} digits, got {len(text)}")
     return int(text)
+
+
+# Made once: a ledger of 20,000 lines is read before each charge.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+_DECODER = json.JSONDecoder(parse_float=_refuse_float, parse_int=_bounded_integer)

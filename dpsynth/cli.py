@@ -3,39 +3,19 @@
 Exit codes: 0 done; 2 spec, schema or usage; 3 the budget refuses; 4 verification failed; 5 the source cannot be opened.
 """
 
-import json
 import os
 import sys
 from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Any
 
 import click
 
-from dpsynth.errors import DpsynthError, SpecError
+from dpsynth.cli_ledger import ledger
+from dpsynth.command import example, guarded, json_option, show
+from dpsynth.errors import SpecError
 from dpsynth.version import VERSION
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
-
-
-def example(*lines: str) -> str:
-    """The epilog of a command: what to paste."""
-    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
-
-
-def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Turns a refusal into one message on stderr and its exit code."""
-
-    @wraps(command)
-    def run_command(*arguments: Any, **options: Any) -> None:
-        try:
-            command(*arguments, **options)
-        except DpsynthError as error:
-            click.echo(f"error: {error}", err=True)
-            sys.exit(error.exit_code)
-
-    return run_command
 
 
 def progress(quiet: bool) -> Callable[[str], None]:
@@ -43,13 +23,7 @@ def progress(quiet: bool) -> Callable[[str], None]:
     return (lambda _: None) if quiet else (lambda line: click.echo(line, err=True))
 
 
-def show(facts: Any, text: str, as_json: bool) -> None:
-    """Prints for a person or for a machine."""
-    click.echo(json.dumps(facts, sort_keys=True, indent=1) if as_json else text)
-
-
 quiet_option = click.option("--quiet", is_flag=True, help="No progress on stderr.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
 
 @click.group(context_settings=CONTEXT)
@@ -211,52 +185,30 @@ def report(folder: Path) -> None:
     click.echo(f"report: {rerender(folder)}")
 
 
-@main.group()
-def ledger() -> None:
-    """The account of a protected dataset: open it, read it, check it."""
-
-
-@ledger.command("init", epilog=example("dpsynth ledger init budgets/adult --epsilon 4 --delta 1e-8 --approver 'Data protection officer'"))
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--epsilon", required=True, help="Total that all releases together may claim.")
-@click.option("--delta", required=True, help="Total delta; well below 1 / people.")
-@click.option("--unit", metavar="COLUMN", help='Column that names a person; "" where each row is one.  [default: the first release says]')
-@click.option("--max-rows", type=click.IntRange(1), metavar="K", help="Most rows of one unit that a release may use.  [default: any]")
-@click.option("--approver", "approvers", multiple=True, metavar="NAME", help="Who approved the total; may be repeated.")
-@guarded
-def ledger_init(folder: Path, epsilon: str, delta: str, unit: str | None, max_rows: int | None, approvers: tuple[str, ...]) -> None:
-    """Open an account, once, by the owner of the budget.
-
-    Writes policy.toml and the first entries of ledger.jsonl.
-    """
-    from dpsynth.core.ledger import Ledger
-
-    opened = Ledger.init(folder, epsilon=epsilon, delta=delta, unit=unit, max_rows=max_rows, approvers=approvers)
-    click.echo(f"opened {opened.folder}: epsilon {epsilon} at delta {delta} for all releases together")
-
-
-@ledger.command("show", epilog=example("dpsynth ledger show budgets/adult"))
-@click.argument("folder", type=click.Path(path_type=Path))
+@main.command(
+    epilog=example("dpsynth registry out/adult --out adult.yaml", "dpsynth registry out/adult --spec adult.toml --out adult.yaml --draft")
+)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="A new file of a-z, 0-9 and _, ending in .yaml."
+)
+@click.option("--spec", type=click.Path(path_type=Path), help="A spec whose [registry] section replaces what the release was made with.")
+@click.option("--draft", is_flag=True, help="Write the entry even where facts are missing that make it valid.")
 @json_option
 @guarded
-def ledger_show(folder: Path, as_json: bool) -> None:
-    """What was spent, for what, and what is left."""
-    from dpsynth.api import ledger_view
+def registry(folder: Path, out: Path, spec: Path | None, draft: bool, as_json: bool) -> None:
+    """Write an entry for the public registry of deployments of differential privacy (OpenDP).
 
-    view = ledger_view(folder)
-    show(view.facts(), str(view), as_json)
-
-
-@ledger.command("verify", epilog=example("dpsynth ledger verify budgets/adult"))
-@click.argument("folder", type=click.Path(path_type=Path))
-@guarded
-def ledger_verify(folder: Path) -> None:
-    """Check the chain of entries, and the policy at each charge.
-
-    Exit code 4 where a rule does not hold.
+    The run knows most of it. What only people know comes from the spec's [registry] section; what is missing is listed.
     """
-    from dpsynth.verify.verify import verify_ledger
+    from dpsynth.api import register
 
-    verdict = verify_ledger(folder)
-    click.echo(f"{verdict}\n{'VERIFIED' if verdict.ok else 'NOT VERIFIED'}")
-    sys.exit(0 if verdict.ok else 4)
+    entry = register(folder, out, spec, draft=draft)
+    facts = {"file": str(out), "tier": entry.values["tier"], "missing": entry.missing, "missing_for_tier_3": entry.missing_for_tier_3}
+    lines = [f"tier {facts['tier']}: {out}"]
+    lines += [f"missing: registry.{key}" for key in entry.missing]
+    lines += [f"missing for tier 3: registry.{key}" for key in entry.missing_for_tier_3]
+    show(facts, "\n".join(lines), as_json)
+
+
+main.add_command(ledger)

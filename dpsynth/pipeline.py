@@ -5,7 +5,7 @@ prepare (charge the cap) -> measure (rows to answers, then the rows are gone) ->
 
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from importlib.metadata import version
@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from dpsynth.core.accountant import epsilon_of, guarantee_for
+from dpsynth.core.accountant import LARGEST_EPSILON, epsilon_of, guarantee_for
 from dpsynth.core.curator import Curator
 from dpsynth.core.engine import Engine
 from dpsynth.core.ledger import Ledger
@@ -23,7 +23,7 @@ from dpsynth.engines.source import Source, open_source
 from dpsynth.errors import BudgetRefused, DpsynthError, ProtocolError, SourceError, SpecError, TargetsRefused
 from dpsynth.inference.estimators import ESTIMATORS
 from dpsynth.inference.model import Model
-from dpsynth.privacy import Guarantee, plain
+from dpsynth.privacy import GDP, ZCDP, Guarantee, plain
 from dpsynth.release.certificate import Certificate, Heading, LedgerReference, Settings
 from dpsynth.sampling.gibbs import compile_kernel
 from dpsynth.sampling.records import draw_codes
@@ -57,12 +57,23 @@ class Approved:
 
 
 def planned(spec: Spec) -> tuple[Guarantee, Plan]:
-    """The budget in zCDP and what would be asked with it. Raises SpecError where it cannot work, targets included; reads no data."""
-    guarantee = guarantee_for(spec.epsilon, spec.delta)
+    """The budget and what would be asked with it. Raises SpecError where it cannot work, targets included; reads no data.
+
+    The same (epsilon, delta) buys more where every answer will be Gaussian; where the plan says otherwise, it is made for zCDP.
+    """
+    guarantee = guarantee_for(spec.epsilon, spec.delta, GDP)
+    plan = _plan(spec, guarantee)
+    if guarantee.track == GDP and not plan.gaussian():
+        guarantee = guarantee_for(spec.epsilon, spec.delta, ZCDP)
+        plan = _plan(spec, guarantee)
+    return guarantee, plan
+
+
+def _plan(spec: Spec, guarantee: Guarantee) -> Plan:
     try:
-        return guarantee, strategy_of(spec).plan(spec.schema.domain, spec.unit, guarantee.rho)
+        return strategy_of(spec).plan(spec.schema.domain, spec.unit, guarantee.rho)
     except TargetsRefused as error:
-        least = least_epsilon(guarantee.rho.value * error.times, spec.delta)
+        least = least_epsilon(guarantee.rho.value * error.times, spec.delta, guarantee.track)
         raise TargetsRefused(f"{error}. The targets as they are need budget.epsilon {plain(least)}", error.times) from None
 
 
@@ -80,15 +91,17 @@ def epsilon_for_targets(spec: Spec) -> Fraction:
         raise SpecError("the spec has no targets, so every epsilon meets them: add [[targets]]")
     guarantee = guarantee_for(Fraction(1), spec.delta)  # any budget tells how many times as large a one is needed
     try:
-        needs = strategy_of(spec).plan(spec.schema.domain, spec.unit, guarantee.rho).needs or guarantee.rho
+        needs = (strategy_of(spec).plan(spec.schema.domain, spec.unit, guarantee.rho).needs or guarantee.rho).value
     except TargetsRefused as error:
-        return least_epsilon(guarantee.rho.value * error.times, spec.delta)
-    return least_epsilon(needs.value, spec.delta)
+        needs = guarantee.rho.value * error.times
+    least = least_epsilon(needs, spec.delta, GDP)
+    enough = planned(replace(spec, epsilon=least))[0].rho.value >= needs if 0 < least <= LARGEST_EPSILON else False
+    return least if enough else least_epsilon(needs, spec.delta, ZCDP)
 
 
-def least_epsilon(rho: Fraction, delta: Fraction) -> Fraction:
-    """The least epsilon of three digits whose budget at delta is at least rho."""
-    return three_digits_up(epsilon_of(rho, delta))
+def least_epsilon(rho: Fraction, delta: Fraction, track: str) -> Fraction:
+    """The least epsilon of three digits whose budget at delta, on that track, is at least rho."""
+    return three_digits_up(epsilon_of(rho, delta, track))
 
 
 def checked_source(spec: Spec, data: object = None) -> Source:
@@ -104,7 +117,13 @@ def prepare(spec: Spec) -> Approved:
     guarantee, plan = planned(spec)
     ledger = Ledger.open(spec.ledger)
     entry = ledger.prepare(
-        release=spec.name, purpose=spec.purpose, unit=spec.unit, rho=guarantee.rho, delta=Fraction(0), plan=plan.digest()
+        release=spec.name,
+        purpose=spec.purpose,
+        unit=spec.unit,
+        rho=guarantee.rho,
+        track=guarantee.track,
+        delta=Fraction(0),
+        plan=plan.digest(),
     )
     return Approved(spec, guarantee, ledger, entry)
 
@@ -129,7 +148,7 @@ def measure(approved: Approved, open_rows: OpenRows) -> Transcript:
 def _answers(approved: Approved, open_rows: OpenRows) -> Transcript:
     spec = approved.spec
     try:
-        curator = Curator(open_rows(), spec.unit, approved.guarantee.rho)
+        curator = Curator(open_rows(), spec.unit, approved.guarantee.rho, approved.guarantee.track)
         try:
             strategy_of(spec).measure(curator)
         finally:
@@ -186,7 +205,9 @@ def certificate(approved: Approved, transcript: Transcript, model: Model, refere
     rows_from = "the noisy total" if spec.rows is None else "the spec"
     settings = Settings(spec.strategy, spec.estimator, spec.degree, spec.seed, row_count(spec, model), rows_from, spec.format)
     heading = Heading(spec.name, spec.purpose, datetime.now(UTC).date().isoformat())
-    return Certificate(heading, spec.schema, spec.unit, approved.guarantee, transcript, settings, model.report, reference, software())
+    promises = planned(spec)[1].promises
+    facts = (heading, spec.schema, spec.unit, approved.guarantee, transcript, settings, model.report, reference, software())
+    return Certificate(*facts, promises, spec.wishes.weights, spec.rows_about, spec.registry)
 
 
 def software() -> dict[str, str]:

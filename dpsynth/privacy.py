@@ -77,22 +77,31 @@ class PrivacyUnit:
         return f"all rows of one value of column {self.id!r} (at most {rows} of each count)"
 
 
+ZCDP, GDP = "zcdp", "gdp"
+"""How costs are added up: as zero-concentrated, or, where every answer is Gaussian, as Gaussian differential privacy. Both add rho."""
+
+
 @dataclass(frozen=True)
 class Guarantee:
-    """(epsilon, delta)-differential privacy by way of rho-zCDP; `alpha` is the Renyi order that proves the conversion.
+    """(epsilon, delta)-differential privacy, proved from rho on the track that is named.
 
-    delta >= exp((alpha - 1) (alpha rho - epsilon)) / (alpha - 1) * (1 - 1/alpha)^alpha
-    Source: Canonne, Kamath, Steinke, arXiv:2004.00010, Proposition 12 with Corollary 13.
+    zcdp: rho-zCDP implies it at the Renyi order `alpha`. gdp: sqrt(2 rho)-Gaussian differential privacy implies it; zCDP alone would prove
+    the larger `zcdp_epsilon`, at the order `alpha`. On the zcdp track the two are equal.
     """
 
     epsilon: Fraction
     delta: Fraction
     rho: Rho
     alpha: Fraction
+    track: str
+    zcdp_epsilon: Fraction
 
     def sentence(self) -> str:
         """The claim in one line."""
-        return f"({plain(self.epsilon)}, {plain(self.delta)})-differential privacy, by {plain(self.rho.value)}-zCDP"
+        claim = f"({plain(self.epsilon)}, {plain(self.delta)})-differential privacy"
+        if self.track == ZCDP:
+            return f"{claim}, by {plain(self.rho.value)}-zCDP"
+        return f"{claim}, by mu-GDP with mu^2 = {plain(2 * self.rho.value)} (zCDP alone: epsilon {plain(self.zcdp_epsilon)})"
 
 
 def plain(value: Fraction) -> str:
@@ -105,11 +114,26 @@ def plain(value: Fraction) -> str:
     return f"{number.normalize():f}" if ordinary else f"{number.normalize():e}"
 
 
-def squared_ratio_rho(sensitivity: int, scale: Fraction) -> Rho:
-    """Cost of noise of the given scale on integers that one unit moves by at most `sensitivity`: D^2 / (2 scale^2), rounded up.
+def gaussian_rho(sensitivity: int, scale: Fraction) -> Rho:
+    """Cost of discrete Gaussian noise on integers that one unit moves by at most `sensitivity` steps of 1.
 
-    For the discrete Gaussian (sigma = scale, L2 sensitivity D) this is Canonne, Kamath, Steinke, arXiv:2004.00010, Theorem 4.
-    For the noisy maximum with Gumbel scale s (each score moves by at most D, up or down) the mechanism is the exponential
-    mechanism with epsilon = 2 D / s, so rho = epsilon^2 / 8 = D^2 / (2 s^2): Cesar and Rogers, arXiv:2010.13981.
+    D^2 / (2 s^2) (1 + 1 / (9 s^2)), rounded up: as zCDP the first factor is enough (Canonne, Kamath, Steinke, arXiv:2004.00010,
+    Theorem 4); with the second, noise of scale s >= 1 is no easier to see through than D steps of Gaussian noise of mu^2 = 2 rho / D^2.
+    Proof: proofs/discrete-gaussian.md, proofs/gaussian-track.md.
+    """
+    precision = 1 / (scale * scale)
+    return Rho.up(sensitivity * sensitivity * precision * (1 + precision / 9) / 2)
+
+
+def gaussian_charge(scale: float) -> float:
+    """The precision that a table of that noise is charged for, 1 / s^2 (1 + 1 / (9 s^2)): costs go with it, to the rounding of floats."""
+    precision = 1 / scale**2
+    return precision * (1 + precision / 9)
+
+
+def noisy_max_rho(sensitivity: int, scale: Fraction) -> Rho:
+    """Cost of the noisy maximum with Gumbel noise of scale s on scores that each move by at most D, up or down: D^2 / (2 s^2), rounded up.
+
+    It is the exponential mechanism with epsilon = 2 D / s, and rho = epsilon^2 / 8: Cesar and Rogers, arXiv:2010.13981.
     """
     return Rho.up(Fraction(sensitivity * sensitivity) / (2 * scale * scale))

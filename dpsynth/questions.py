@@ -1,4 +1,8 @@
-"""The questions a curator answers, each with its cost as a pure function of public values."""
+"""The questions a curator answers, each with its cost as a pure function of public values.
+
+Costs add up in one unit, rho. Where every question of a run is `gaussian`, their sum may also be read as Gaussian differential privacy
+with mu^2 = 2 rho, which promises more (proofs/gaussian-track.md).
+"""
 
 import hashlib
 import math
@@ -14,13 +18,16 @@ from numpy.typing import NDArray
 from dpsynth import canonical
 from dpsynth.domain import Clique
 from dpsynth.errors import SpecError
-from dpsynth.privacy import NOTHING, PrivacyUnit, Rho, squared_ratio_rho
+from dpsynth.privacy import NOTHING, PrivacyUnit, Rho, gaussian_rho, noisy_max_rho
 
 SIGMA_LIMITS = (0.01, float(2**40))
 """Noise outside these limits is either no privacy at all or no answer at all; both point to a mistake."""
 
 ROWS_LIMIT = 1 << 40
 """No table has this many rows: scores and their sums then stay exact in int64."""
+
+LEAST_GAUSSIAN_SCALE = 1
+"""Discrete Gaussian noise of at least this scale costs as Gaussian differential privacy what it costs here; of less, more."""
 
 SCORE_BITS = 16
 """Estimates in scores are rounded to multiples of 2^-16 rows, so that scores are exact integers."""
@@ -45,14 +52,58 @@ class MarginalQuestion:
             check_scale(sigma, f"sigma of {list(clique)}")
 
     def cost(self, unit: PrivacyUnit) -> Rho:
-        """Sum over cliques of k^2 / (2 sigma^2): all k rows of a unit may share a cell."""
-        costs = [squared_ratio_rho(unit.max_rows, Fraction(sigma)) for sigma in self.sigmas]
-        return reduce(add, costs, NOTHING)
+        """Sum over cliques of the cost of their noise: all k rows of a unit may share a cell."""
+        return reduce(add, (gaussian_rho(unit.max_rows, Fraction(sigma)) for sigma in self.sigmas), NOTHING)
+
+    def gaussian(self) -> bool:
+        """Whether it can be accounted as Gaussian differential privacy."""
+        return all(sigma >= LEAST_GAUSSIAN_SCALE for sigma in self.sigmas)
 
     def digest(self) -> str:
         """Names this question: equal questions have equal digests."""
         sigmas = [canonical.rational_text(Fraction(sigma)) for sigma in self.sigmas]
         return canonical.digest(["marginals", list(map(list, self.cliques)), sigmas])
+
+
+@dataclass(frozen=True, eq=False)
+class ErrorsQuestion:
+    """How far the tables of some cliques are from their public estimates, in L1 distance, each with noise of `sigma` rows.
+
+    estimates: int64[cells] for each clique, in units of 2^-16 rows (see `score_estimate`); kept as copies nobody can write to.
+    """
+
+    cliques: tuple[Clique, ...]
+    estimates: tuple[NDArray[np.int64], ...]
+    sigma: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cliques", tuple(map(tuple, self.cliques)))
+        object.__setattr__(self, "estimates", tuple(map(_unchangeable, self.estimates)))
+        object.__setattr__(self, "sigma", exact_float(self.sigma))
+        check_scale(self.sigma, "the sigma of errors")
+        check_estimates(self.cliques, self.estimates, "errors are measured of")
+
+    def sensitivity(self, unit: PrivacyUnit) -> int:
+        """How far one unit moves each error: k 2^16, as each of its k rows moves one cell by 1, up or down."""
+        return unit.max_rows << SCORE_BITS
+
+    def noise_scale(self) -> float:
+        """The noise in the units of the integer errors; exact, as a power of two is a shift of the exponent."""
+        return math.ldexp(self.sigma, SCORE_BITS)
+
+    def cost(self, unit: PrivacyUnit) -> Rho:
+        """The cost of one error's noise, for each clique: one row moves the errors of all of them."""
+        each = gaussian_rho(self.sensitivity(unit), Fraction(self.noise_scale()))
+        return Rho(each.value * len(self.cliques))
+
+    def gaussian(self) -> bool:
+        """Whether it can be accounted as Gaussian differential privacy: its scale in integer units is far above 1."""
+        return self.noise_scale() >= LEAST_GAUSSIAN_SCALE
+
+    def digest(self) -> str:
+        """Names this question: equal questions have equal digests."""
+        sigma = canonical.rational_text(Fraction(self.sigma))
+        return canonical.digest(["errors", list(map(list, self.cliques)), table_digests(self.estimates), sigma])
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,16 +124,13 @@ class SelectionQuestion:
         object.__setattr__(self, "estimates", tuple(map(_unchangeable, self.estimates)))
         object.__setattr__(self, "weights", tuple(self.weights))
         object.__setattr__(self, "scale", exact_float(self.scale))
-        if not self.candidates:
-            raise SpecError("a selection needs at least one candidate, got none")
-        if not len(self.candidates) == len(self.estimates) == len(self.weights):
-            raise SpecError("a selection needs one estimate and one weight a candidate")
         check_scale(self.scale, "the scale of a selection")
-        for clique, estimate, weight in zip(self.candidates, self.estimates, self.weights, strict=True):
+        check_estimates(self.candidates, self.estimates, "a selection chooses from")
+        if len(self.weights) != len(self.candidates):
+            raise SpecError("a selection needs one weight a candidate")
+        for clique, weight in zip(self.candidates, self.weights, strict=True):
             if type(weight) is not int or not 1 <= weight <= LARGEST_WEIGHT:
                 raise SpecError(f"the weight of {list(clique)} must be a whole number from 1 to {LARGEST_WEIGHT}, got {weight!r}")
-            if absolute_sum(estimate) > ROWS_LIMIT << SCORE_BITS:
-                raise SpecError(f"the estimate of {list(clique)} holds more than 2^40 rows")
 
     def sensitivity(self, unit: PrivacyUnit) -> int:
         """How far one unit moves a score: each of its k rows moves one cell by 1, up or down, so k max(weight) 2^16."""
@@ -94,16 +142,19 @@ class SelectionQuestion:
 
     def cost(self, unit: PrivacyUnit) -> Rho:
         """(2 D / s)^2 / 8 with D the sensitivity and s the Gumbel scale, both in the units of the integer scores."""
-        return squared_ratio_rho(self.sensitivity(unit), Fraction(self.noise_scale()))
+        return noisy_max_rho(self.sensitivity(unit), Fraction(self.noise_scale()))
+
+    def gaussian(self) -> bool:
+        """It is not: its noise is Gumbel's."""
+        return False
 
     def digest(self) -> str:
         """Names this question: equal questions have equal digests."""
-        tables = [hashlib.sha256(np.ascontiguousarray(e, dtype="<i8").tobytes()).hexdigest() for e in self.estimates]
         scale = canonical.rational_text(Fraction(self.scale))
-        return canonical.digest(["selection", list(map(list, self.candidates)), tables, list(self.weights), scale])
+        return canonical.digest(["selection", list(map(list, self.candidates)), table_digests(self.estimates), list(self.weights), scale])
 
 
-Question = MarginalQuestion | SelectionQuestion
+Question = MarginalQuestion | ErrorsQuestion | SelectionQuestion
 
 
 def score_estimate(rows: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -112,15 +163,18 @@ def score_estimate(rows: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def sigma_for(rho: Rho, unit: PrivacyUnit, questions: int = 1) -> float:
-    """The least sigma (or Gumbel scale, in rows) at which that many equal questions of sensitivity max_rows cost at most rho.
+    """The least sigma, in rows, at which that many equal questions of sensitivity max_rows cost at most rho.
+
+    For a Gumbel scale, which costs up to 1 / (9 scale^2) less, it is a little more than the least.
 
     Raises SpecError where the budget is too small to ask anything.
     """
     each = rho.share(Fraction(1, questions))
     if each == NOTHING:
         raise SpecError("the budget is too small to ask anything: raise budget.epsilon")
-    sigma = unit.max_rows / math.sqrt(2 * each.value)
-    while squared_ratio_rho(unit.max_rows, Fraction(sigma)) > each:
+    charge = 2 * float(each.value) / unit.max_rows**2  # w (1 + w / 9) with w = 1 / sigma^2
+    sigma = math.sqrt((1 + math.sqrt(1 + 4 * charge / 9)) / (2 * charge))
+    while gaussian_rho(unit.max_rows, Fraction(sigma)) > each:
         sigma = math.nextafter(sigma, math.inf) if sigma < 1 else sigma * (1 + 2**-50)
     check_scale(sigma, "sigma")
     return sigma
@@ -145,6 +199,22 @@ def check_scale(scale: float, what: str) -> None:
             f"{what} must be a float from {least:g} to {most:g} rows, got {scale!r}: "
             "less is no protection, more is no answer; change budget.epsilon"
         )
+
+
+def check_estimates(cliques: Sequence[Clique], estimates: Sequence[NDArray[np.int64]], what: str) -> None:
+    """Refuses public estimates that are none: there has to be one a clique, of at most 2^40 rows. Raises SpecError."""
+    if not cliques:
+        raise SpecError(f"{what} at least one table, got none")
+    if len(cliques) != len(estimates):
+        raise SpecError(f"{what} tables with an estimate each, got {len(cliques)} tables and {len(estimates)} estimates")
+    for clique, estimate in zip(cliques, estimates, strict=True):
+        if absolute_sum(estimate) > ROWS_LIMIT << SCORE_BITS:
+            raise SpecError(f"the estimate of {list(clique)} holds more than 2^40 rows")
+
+
+def table_digests(tables: Sequence[NDArray[np.int64]]) -> list[str]:
+    """SHA-256 of each table's little-endian values."""
+    return [hashlib.sha256(np.ascontiguousarray(table, dtype="<i8").tobytes()).hexdigest() for table in tables]
 
 
 def total_cost(questions: Sequence[Question], unit: PrivacyUnit) -> Rho:

@@ -1,12 +1,13 @@
 """A scikit-learn habit: set up, fit, sample. The budget is charged to a ledger like any other release."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from dpsynth import pipeline
-from dpsynth.core.ledger import Ledger, exact_number
+from dpsynth.core.ledger import Ledger
+from dpsynth.core.ledger_policy import exact_number
 from dpsynth.engines.reader import open_engine
 from dpsynth.errors import ProtocolError
 from dpsynth.inference.model import Model
@@ -17,6 +18,7 @@ from dpsynth.sampling.records import sample_records
 from dpsynth.schema import Schema
 from dpsynth.spec import Spec
 from dpsynth.transcript import Transcript
+from dpsynth.wishes import TableWeight, Target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +28,7 @@ class Synthesizer:
     """Fits a private model of a table and samples from it.
 
     Every `fit` is a release of its own: it charges (epsilon, delta) to the ledger before it reads a row.
+    targets: tables that must be accurate, as shares of the public guess rows_about. weights: tables whose error counts more, or less.
     After it, `model_`, `guarantee_`, `transcript_` and `entry_` (the ledger's id) are there.
     """
 
@@ -39,6 +42,10 @@ class Synthesizer:
         delta: float | str | Fraction,
         strategy: str = "all-pairs",
         estimator: str = "",
+        degree: int = 2,
+        targets: Sequence[Target] = (),
+        weights: Sequence[TableWeight] = (),
+        rows_about: int | None = None,
         name: str = "synthesizer",
         purpose: str = "fitted from Python",
     ) -> None:
@@ -54,6 +61,10 @@ class Synthesizer:
             unit=unit or PrivacyUnit(),
             strategy=strategy,
             estimator=estimator,
+            degree=degree,
+            targets=tuple(targets),
+            weights=tuple(weights),
+            rows_about=rows_about,
         )
         self._fitted: tuple[Approved, Transcript, LedgerReference | None, Model] | None = None
 

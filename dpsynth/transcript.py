@@ -1,6 +1,5 @@
 """What was asked, what was answered, what it cost; and an `Asker` that answers from that record, with no data."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -15,16 +14,16 @@ from dpsynth import canonical
 from dpsynth.domain import Clique, Domain
 from dpsynth.errors import ProtocolError
 from dpsynth.privacy import NOTHING, PrivacyUnit, Rho
-from dpsynth.questions import MarginalQuestion, Question, SelectionQuestion
+from dpsynth.questions import SCORE_BITS, ErrorsQuestion, MarginalQuestion, Question, SelectionQuestion, table_digests
 
 
 @dataclass(frozen=True)
 class Event:
     """One draw of noise: what a mechanism did, built where the noise was drawn.
 
-    mechanism: "discrete-gaussian" or "noisy-max". clique: the columns measured (or selected).
+    mechanism: "discrete-gaussian", "gaussian-errors" or "noisy-max". clique: the columns measured; () for errors and selections.
     sensitivity: how far one unit moves the exact values. scale: of the noise, in the same units, the very float that was used.
-    outcomes: cells measured, or candidates chosen from. question: digest of the question.
+    outcomes: cells or errors measured, or candidates chosen from. question: digest of the question.
     """
 
     mechanism: str
@@ -55,17 +54,27 @@ class Measurement:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a curator gives back: measurements, or the place of the selected candidate."""
+    """What a curator gives back: measurements, noisy errors, or the place of the selected candidate.
+
+    errors: int64[cliques], in units of 2^-16 rows.
+    """
 
     measurements: tuple[Measurement, ...] = ()
     selected: int | None = None
+    errors: NDArray[np.int64] | None = None
+
+    def __post_init__(self) -> None:
+        if self.errors is not None:
+            errors = self.errors.view()
+            errors.setflags(write=False)
+            object.__setattr__(self, "errors", errors)
 
     def digest(self) -> str:
         """Names the released values."""
-        tables = [
-            [list(m.clique), hashlib.sha256(np.ascontiguousarray(m.values, dtype="<i8").tobytes()).hexdigest()] for m in self.measurements
-        ]
-        return canonical.digest([tables, self.selected])
+        values = table_digests([m.values for m in self.measurements])
+        tables = [[list(m.clique), digest] for m, digest in zip(self.measurements, values, strict=True)]
+        errors = None if self.errors is None else table_digests([self.errors])[0]
+        return canonical.digest([tables, self.selected, errors])
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +162,14 @@ class Replay:
 def measure(asker: Asker, cliques: Sequence[Clique], sigmas: Sequence[float]) -> tuple[Measurement, ...]:
     """Noisy marginals of the cliques, each with noise of its own standard deviation in rows."""
     return asker.ask(MarginalQuestion(tuple(cliques), tuple(sigmas))).measurements
+
+
+def errors(asker: Asker, question: ErrorsQuestion) -> NDArray[np.float64]:
+    """float64[cliques]: noisy L1 distances from the estimates, in rows. Raises ProtocolError where the answer holds others."""
+    noisy = asker.ask(question).errors
+    if noisy is None or len(noisy) != len(question.cliques):
+        raise ProtocolError("a question for errors was answered without one a clique")
+    return np.ldexp(noisy.astype(np.float64), -SCORE_BITS)
 
 
 def select(asker: Asker, question: SelectionQuestion) -> Clique:

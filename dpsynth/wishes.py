@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
+from dpsynth import canonical
 from dpsynth.domain import Clique
 from dpsynth.errors import SpecError
 
@@ -94,3 +96,9 @@ class Promise:
 
     target: Target
     within: Fraction
+
+    def facts(self) -> dict[str, Any]:
+        """For machines: canonical values, rationals as p/q."""
+        target = self.target
+        numbers = {"within": target.within, "confidence": target.confidence, "promised": self.within}
+        return {"columns": list(target.columns), **{key: canonical.rational_text(value) for key, value in numbers.items()}}

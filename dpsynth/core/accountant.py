@@ -1,26 +1,45 @@
-"""From zCDP to (epsilon, delta) and back, with directed rounding: a claimed pair is never better than the true one.
+"""From rho to (epsilon, delta) and back, with directed rounding: a claimed pair is never better than the true one.
 
-The bound, for any order alpha > 1 (the witness):
+Two ways lead there. As rho-zCDP, for any order alpha > 1 (the witness):
 
     delta(alpha) = exp((alpha - 1) (alpha rho - epsilon)) / (alpha - 1) * (1 - 1/alpha)^alpha
 
 Source: Canonne, Kamath, Steinke, arXiv:2004.00010, Proposition 12 with Corollary 13. Proof: proofs/conversion.md.
+
+Where every answer is Gaussian, as mu-Gaussian differential privacy with mu^2 = 2 rho, which is exact:
+
+    delta = Phi(-a) - exp(epsilon) Phi(-a - mu) = phi(a) (m(a) - m(a + mu)),     a = epsilon / mu - mu / 2
+
+with m(z) = Phi(-z) / phi(z), Mills' ratio, between two neighbouring convergents of its continued fraction.
+Source: Dong, Roth, Su, arXiv:1905.02383, Corollary 2.13. Proof: proofs/gaussian-track.md.
 """
 
 import math
-from decimal import ROUND_FLOOR, Context, Decimal, DivisionByZero, InvalidOperation
+from decimal import Context, Decimal, DivisionByZero, InvalidOperation
 from fractions import Fraction
 
 from dpsynth.errors import SpecError
-from dpsynth.privacy import Guarantee, Rho, plain
+from dpsynth.privacy import GDP, ZCDP, Guarantee, Rho, plain
+
+LARGEST_EPSILON = 1000
+"""A budget beyond it promises nothing."""
 
 _CONTEXT = Context(prec=80, Emin=-(10**9), Emax=10**9, traps=[DivisionByZero, InvalidOperation])
 _OUTWARD = _CONTEXT.add(Decimal(1), Decimal("1e-60"))
 """80 digits leave an error below 1e-70 in every exponent used here; one part in 1e60 on top makes the rounding outward.
 A bound beyond 10^(10^9) is infinite and admits nothing."""
 
+_DENSITY_AT_0 = Decimal("0.398942280401432677939946059934381868475858631164934657665925829670658")
+"""1 / sqrt(2 pi), rounded up."""
+
+_LEAST_A = 2
+_CONVERGENT = 400
+"""For z of at least 2 the 400th and 401st convergents of m(z) differ by less than 1e-32 of it."""
+
 _ALPHA_GRID = 1 << 30
 _LARGEST_ALPHA = 1e9
+_HALVINGS = 75
+"""Budgets are multiples of 2^-60 of at most 1000: beyond this many halvings nothing changes."""
 
 
 def delta_bound(alpha: Fraction, rho: Fraction, epsilon: Fraction) -> Decimal:
@@ -46,47 +65,87 @@ def best_alpha(rho: Fraction, epsilon: Fraction) -> Fraction:
     return Fraction(round(high * _ALPHA_GRID), _ALPHA_GRID)
 
 
+def gaussian_delta(rho: Fraction, epsilon: Fraction) -> Decimal | None:
+    """The delta of sqrt(2 rho)-GDP at epsilon, rounded up; None where it is beyond the 0.02 or so up to which this is evaluated."""
+    mu = _CONTEXT.sqrt(_decimal(2 * rho))
+    a = _CONTEXT.subtract(_CONTEXT.divide(_decimal(epsilon), mu), _CONTEXT.divide(mu, Decimal(2)))
+    if a < _LEAST_A:
+        return None
+    density = _CONTEXT.multiply(_DENSITY_AT_0, _CONTEXT.exp(_CONTEXT.divide(_CONTEXT.multiply(a, a), Decimal(-2))))
+    above = _CONTEXT.multiply(_mills(a, _CONVERGENT + 1), _OUTWARD)
+    below = _CONTEXT.divide(_mills(_CONTEXT.add(a, mu), _CONVERGENT), _OUTWARD)
+    return _CONTEXT.multiply(_CONTEXT.multiply(density, _CONTEXT.subtract(above, below)), _OUTWARD)
+
+
+def _mills(z: Decimal, convergent: int) -> Decimal:
+    """1/(z + 1/(z + 2/(z + 3/(z + ...)))), cut off: odd convergents are above m(z), even ones below."""
+    tail = z
+    for numerator in range(convergent - 1, 0, -1):
+        tail = _CONTEXT.add(z, _CONTEXT.divide(Decimal(numerator), tail))
+    return _CONTEXT.divide(Decimal(1), tail)
+
+
 def admits(rho: Fraction, epsilon: Fraction, delta: Fraction) -> Fraction | None:
     """The witness that rho-zCDP is (epsilon, delta)-differential privacy; None where there is none."""
     if delta <= 0:
         return None
     alpha = best_alpha(rho, epsilon)
-    return alpha if delta_bound(alpha, rho, epsilon) <= _decimal_down(delta) else None
+    return alpha if delta_bound(alpha, rho, epsilon) <= delta else None
 
 
-def guarantee_for(epsilon: Fraction, delta: Fraction) -> Guarantee:
-    """The largest zCDP budget that stays within (epsilon, delta), with its witness.
+def allows(rho: Fraction, epsilon: Fraction, delta: Fraction, track: str) -> bool:
+    """Whether rho, on that track, is (epsilon, delta)-differential privacy. What zCDP allows, the Gaussian track allows too."""
+    if track == GDP and rho > 0 and delta > 0:
+        bound = gaussian_delta(rho, epsilon)
+        if bound is not None and bound <= delta:
+            return True
+    return admits(rho, epsilon, delta) is not None
+
+
+def guarantee_for(epsilon: Fraction, delta: Fraction, track: str = ZCDP) -> Guarantee:
+    """The largest budget that stays within (epsilon, delta) on that track, with its witness.
 
     Raises SpecError where epsilon is not from 2^-20 to 1000 or delta not strictly between 0 and 1.
     """
-    if not Fraction(1, 1 << 20) <= epsilon <= 1000:
+    if not Fraction(1, 1 << 20) <= epsilon <= LARGEST_EPSILON:
         raise SpecError(f"epsilon must be from 0.000001 to 1000, got {plain(epsilon)}: change budget.epsilon")
     if not Fraction(1, 10**300) <= delta < 1:
         raise SpecError(f"delta must be from 1e-300 to below 1, got {plain(delta)}: change budget.delta")
     low, high = Fraction(0), Fraction(math.ceil(epsilon))
-    for _ in range(140):
+    for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        low, high = (middle, high) if admits(middle, epsilon, delta) else (low, middle)
+        low, high = (middle, high) if allows(middle, epsilon, delta, track) else (low, middle)
     rho = Rho.down(low)
+    if rho.value == 0:
+        raise SpecError(f"epsilon {plain(epsilon)} at delta {plain(delta)} allows no budget: raise either")
+    return claimed(rho, epsilon, delta, track)
+
+
+def claimed(rho: Rho, epsilon: Fraction, delta: Fraction, track: str) -> Guarantee:
+    """What rho proves at (epsilon, delta): on the Gaussian track, the epsilon of zCDP alone beside it."""
     alpha = admits(rho.value, epsilon, delta)
-    if alpha is None or rho.value == 0:
-        raise SpecError(f"epsilon {plain(epsilon)} at delta {plain(delta)} allows no zCDP budget: raise either")
-    return Guarantee(epsilon, delta, rho, alpha)
+    if alpha is not None:
+        return Guarantee(epsilon, delta, rho, alpha, ZCDP, epsilon)
+    alone = epsilon_of(rho.value, delta, ZCDP)
+    alpha = admits(rho.value, alone, delta)
+    if track != GDP or alpha is None or not allows(rho.value, epsilon, delta, track):
+        raise SpecError(f"rho {plain(rho.value)} is not ({plain(epsilon)}, {plain(delta)})-differential privacy")
+    return Guarantee(epsilon, delta, rho, alpha, GDP, alone)
 
 
-def epsilon_of(rho: Fraction, delta: Fraction) -> Fraction:
-    """The least epsilon, rounded up to a multiple of 10^-6, for which rho-zCDP is (epsilon, delta)-differential privacy.
+def epsilon_of(rho: Fraction, delta: Fraction, track: str) -> Fraction:
+    """The least epsilon, rounded up to a multiple of 10^-6, for which rho on that track is (epsilon, delta)-differential privacy.
 
     Raises ValueError where delta is not above 0: no epsilon is large enough then.
     """
     if delta <= 0:
         raise ValueError(f"delta must be above 0, got {delta}")
     low, high = 0, 10**6
-    while admits(rho, Fraction(high, 10**6), delta) is None:
+    while not allows(rho, Fraction(high, 10**6), delta, track):
         high *= 2
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if admits(rho, Fraction(middle, 10**6), delta) else (middle, high)
+        low, high = (low, middle) if allows(rho, Fraction(middle, 10**6), delta, track) else (middle, high)
     return Fraction(high, 10**6)
 
 
@@ -96,7 +155,3 @@ def _ln(value: Fraction) -> Decimal:
 
 def _decimal(value: Fraction) -> Decimal:
     return _CONTEXT.divide(Decimal(value.numerator), Decimal(value.denominator))
-
-
-def _decimal_down(value: Fraction) -> Decimal:
-    return Context(prec=80, rounding=ROUND_FLOOR).divide(Decimal(value.numerator), Decimal(value.denominator))

@@ -7,7 +7,8 @@ Rules, each enforced here:
  3. What a mechanism charges is the cost the question announced; any difference withholds the answer.
  4. Only answers leave. After `close`, the rows are gone and every question is refused.
  5. What is costed is what is answered: a question is of one of the known types, and the curator answers its own copy of it.
- 6. There is one account: a curator answers one question at a time, cannot be copied, and refuses in a forked process.
+ 6. On the Gaussian track only questions that are Gaussian are answered: one of another kind would void what the sum is read as.
+ 7. There is one account: a curator answers one question at a time, cannot be copied, and refuses in a forked process.
 """
 
 import os
@@ -24,17 +25,19 @@ from dpsynth.core import mechanisms
 from dpsynth.core.engine import Engine
 from dpsynth.domain import Clique, Domain
 from dpsynth.errors import BudgetRefused, ProtocolError, SpecError
-from dpsynth.privacy import NOTHING, PrivacyUnit, Rho
-from dpsynth.questions import ROWS_LIMIT, MarginalQuestion, Question, SelectionQuestion, absolute_sum
+from dpsynth.privacy import GDP, NOTHING, ZCDP, PrivacyUnit, Rho
+from dpsynth.questions import ROWS_LIMIT, ErrorsQuestion, MarginalQuestion, Question, SelectionQuestion, absolute_sum
 from dpsynth.transcript import Answer, Event, Exchange, Transcript
 
 
 class Curator:
     """An `Asker` that answers from rows, with noise, within a cap, and writes down every answer and what it cost."""
 
-    def __init__(self, engine: Engine, unit: PrivacyUnit, cap: Rho) -> None:
+    def __init__(self, engine: Engine, unit: PrivacyUnit, cap: Rho, track: str = ZCDP) -> None:
         self._engine: Engine | None = engine
-        self._unit, self._cap, self._domain = unit, cap, engine.domain
+        if track not in (ZCDP, GDP):
+            raise ProtocolError(f"costs are accounted on the track {ZCDP!r} or {GDP!r}, got {track!r}")
+        self._unit, self._cap, self._domain, self._track = unit, cap, engine.domain, track
         self._exchanges: list[Exchange] = []
         self._charged: list[Event] = []
         self._spent = NOTHING
@@ -66,8 +69,9 @@ class Curator:
         """The noisy answer. Raises BudgetRefused where it costs more than remains, SpecError for cliques outside the domain."""
         if os.getpid() != self._process:
             raise ProtocolError("a forked process holds a copy of the budget, not the budget: ask in the process that opened the data")
-        if type(question) not in (MarginalQuestion, SelectionQuestion):
-            raise ProtocolError(f"a curator answers MarginalQuestion and SelectionQuestion, got {type(question).__name__}")
+        if type(question) not in (MarginalQuestion, ErrorsQuestion, SelectionQuestion):
+            known = "MarginalQuestion, ErrorsQuestion and SelectionQuestion"
+            raise ProtocolError(f"a curator answers {known}, got {type(question).__name__}")
         with self._lock:
             return self._answer(replace(question))
 
@@ -76,13 +80,15 @@ class Curator:
 
     def _answer(self, question: Question) -> Answer:
         engine = self._open_engine()
+        if self._track == GDP and not question.gaussian():
+            raise ProtocolError("this run is accounted as Gaussian: ask for nothing but noisy tables and errors with a scale of at least 1")
         cost = question.cost(self._unit)
         if cost > self.remaining():
             raise BudgetRefused(
                 f"this question costs rho = {_show(cost)} but only {_show(self.remaining())} remains: ask with more noise or fewer tables"
             )
         before = len(self._charged)
-        answer = self._measure(engine, question) if isinstance(question, MarginalQuestion) else self._select(engine, question)
+        answer = self._measure(engine, question) if isinstance(question, MarginalQuestion) else self._compare(engine, question)
         events = tuple(self._charged[before:])
         if sum((event.rho.value for event in events), Fraction(0)) != cost.value:
             raise ProtocolError("a mechanism charged another cost than the question announced: the answer is withheld")
@@ -97,14 +103,18 @@ class Curator:
             tuple(mechanisms.measure(counts, clique, self._unit, sigma, digest, self._charge) for counts, clique, sigma in tables)
         )
 
-    def _select(self, engine: Engine, question: SelectionQuestion) -> Answer:
-        cliques = [self._known(clique) for clique in question.candidates]
+    def _compare(self, engine: Engine, question: ErrorsQuestion | SelectionQuestion) -> Answer:
+        """Answers from the distances of exact tables from public estimates."""
+        asked = question.cliques if isinstance(question, ErrorsQuestion) else question.candidates
+        cliques = [self._known(clique) for clique in asked]
         for clique, estimate in zip(cliques, question.estimates, strict=True):
             if len(estimate) != self._domain.cells(clique):
                 raise SpecError(f"the estimate of {list(clique)} must have {self._domain.cells(clique)} cells, got {len(estimate)}")
         counts = self._counts(engine, cliques)
         if any(absolute_sum(table) >= ROWS_LIMIT for table in counts):
             raise OverflowError("a table of 2^40 rows or more is beyond what scores can hold exactly")
+        if isinstance(question, ErrorsQuestion):
+            return Answer(errors=mechanisms.errors(counts, question, self._unit, self._charge))
         return Answer(selected=mechanisms.select(counts, question, self._unit, self._charge))
 
     def _counts(self, engine: Engine, cliques: list[Clique]) -> Sequence[NDArray[np.int64]]:

@@ -9,20 +9,19 @@ Line by line, the rules of the chain are in `ledger_chain`.
 
 import fcntl
 import getpass
-import json
 import os
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dpsynth.core.accountant import admits, epsilon_of
-from dpsynth.core.ledger_chain import Account, Entry, Policy, extended, parse, policy_from, read_account
+from dpsynth.core.accountant import allows, epsilon_of
+from dpsynth.core.ledger_chain import Account, Entry, extended, joined, parse, read_account
+from dpsynth.core.ledger_policy import COVERS, Policy, exact_number, names_from
 from dpsynth.errors import BudgetRefused, LedgerInvalid, SpecError
 from dpsynth.privacy import PrivacyUnit, Rho, plain
 from dpsynth.version import VERSION
@@ -48,23 +47,24 @@ class Ledger:
         unit: str | None = None,
         max_rows: int | None = None,
         approvers: Sequence[str] = (),
+        covers: str | None = None,
+        signers: Sequence[str] = (),
     ) -> "Ledger":
         """Open an account, on purpose and once: writes the policy and the first entries.
 
         epsilon, delta: the total that all releases together may claim. unit: the column that names a person, "" where each row is one.
+        covers: which versions of the data share the account. signers: who may sign heads, as lines of an ssh allowed-signers file.
         Raises SpecError where the folder already holds a ledger or the total is out of range.
         """
-        if isinstance(approvers, str):
-            raise SpecError(f"approvers must be a list of names, got the text {approvers!r}")
-        policy = Policy(exact_number(epsilon, "epsilon"), exact_number(delta, "delta"), unit, max_rows, tuple(approvers))
-        _check_policy(policy)
+        who = names_from(approvers, "approvers"), COVERS if covers is None else covers, names_from(signers, "signers")
+        policy = Policy(exact_number(epsilon, "epsilon"), exact_number(delta, "delta"), unit, max_rows, *who)
+        policy.refuse_nonsense()
         ledger = cls(Path(folder))
         ledger._create()
         with ledger._locked() as (file, account):
             opened = ledger._append(file, account, "GENESIS", body={"dataset": secrets.token_hex(16)})
             ledger._append(file, opened, "POLICY", body=policy.body())
-        with _refusing_when_unwritable(ledger.folder):
-            _write_durably(ledger.folder / POLICY_FILE, _policy_text(opened.dataset, policy))
+        ledger._show_policy(opened.dataset, policy)
         return ledger
 
     @classmethod
@@ -86,17 +86,18 @@ class Ledger:
         # A line whose newline was lost in a crash is still a line: what it charges counts.
         return read_account([*lines, torn]) if torn and _follows(torn, account) else account
 
-    def prepare(self, *, release: str, purpose: str, unit: PrivacyUnit, rho: Rho, delta: Fraction, plan: str) -> Entry:
+    def prepare(self, *, release: str, purpose: str, unit: PrivacyUnit, rho: Rho, track: str, delta: Fraction, plan: str) -> Entry:
         """Charge the whole cap of a release, durably, before anything private is read.
 
-        delta: what this release gives away beyond the conversion of its rho (0 for noise alone).
+        track: "gdp" where all its answers will be Gaussian, else "zcdp". delta: what this release gives away beyond the conversion of its
+        rho (0 for noise alone).
         Raises BudgetRefused where the account does not allow it; nothing is changed then.
         """
         with self._locked() as (file, account):
-            refuse_unless_admitted(account, unit, rho, delta)
+            refuse_unless_admitted(account, unit, rho, track, delta)
             body = {"purpose": purpose, "plan": plan, "unit": {"id": unit.id, "max_rows": unit.max_rows, "neighbours": unit.neighbours}}
             entry_id = secrets.token_hex(16)
-            return self._append(file, account, "PREPARE", entry_id, release, body, rho.value, delta).entries[-1]
+            return self._append(file, account, "PREPARE", entry_id, release, body, rho.value, delta, track).entries[-1]
 
     def measured(self, entry_id: str, transcript: str, events: int) -> Entry:
         """The answers are on disk: their digest and number."""
@@ -114,6 +115,47 @@ class Ledger:
         """Something a reader should know."""
         with self._locked() as (file, account):
             return self._append(file, account, "NOTE", body={"text": text}).entries[-1]
+
+    def change_policy(
+        self,
+        *,
+        epsilon: float | str | Fraction | None = None,
+        delta: float | str | Fraction | None = None,
+        max_rows: int | None = None,
+        approvers: Sequence[str],
+        covers: str | None = None,
+        signers: Sequence[str] | None = None,
+    ) -> Entry:
+        """Put another policy in force by an entry; what is None stays as it is, and so does what was spent.
+
+        Raises SpecError where nobody approves, nothing changes, or the total is out of range.
+        """
+        given = {
+            "epsilon": None if epsilon is None else exact_number(epsilon, "epsilon"),
+            "delta": None if delta is None else exact_number(delta, "delta"),
+            "max_rows": max_rows,
+            "covers": covers,
+            "signers": None if signers is None else names_from(signers, "signers"),
+        }
+        changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        if not approvers or not changes:
+            raise SpecError("a change of policy says what changes, and who approved it: give --approver NAME and, say, --epsilon E")
+        with self._locked() as (file, account):
+            if account.policy is None:
+                raise LedgerInvalid("the ledger states no policy to change: restore it, or open another account")
+            policy = replace(account.policy, **changes, approvers=names_from(approvers, "approvers"))
+            policy.refuse_nonsense()
+            entry = self._append(file, account, "POLICY", body=policy.body()).entries[-1]
+            self._show_policy(account.dataset, policy)
+        return entry
+
+    def _show_policy(self, dataset: str, policy: Policy) -> None:
+        """policy.toml is for people: the entry is already on disk, so a crash here leaves an old one to read and changes nothing."""
+        draft = self.folder / f"{POLICY_FILE}.draft"
+        with _refusing_when_unwritable(self.folder):
+            _write_durably(draft, policy.text(dataset))
+            os.replace(draft, self.folder / POLICY_FILE)
+            _sync_folder(self.folder)
 
     def _follow(self, kind: str, entry_id: str, body: dict[str, Any]) -> Entry:
         with self._locked() as (file, account):
@@ -179,10 +221,11 @@ class Ledger:
         body: dict[str, Any] | None = None,
         rho: Fraction = Fraction(0),
         delta: Fraction = Fraction(0),
+        track: str = "",
     ) -> Account:
         day = datetime.now(UTC).date().isoformat()
         seq, prev = len(account.entries), account.head
-        entry = Entry(seq, prev, kind, entry_id, release, day, rho, delta, body or {}, SOFTWARE, _actor()).sealed()
+        entry = Entry(seq, prev, kind, entry_id, release, day, rho, delta, body or {}, SOFTWARE, _actor(), track=track).sealed()
         try:
             longer = extended(account, parse(entry.line()[:-1]))  # what could not be read back is never written
         except ValueError as error:
@@ -198,10 +241,11 @@ class Ledger:
             _sync_folder(self.folder)
 
 
-def refuse_unless_admitted(account: Account, unit: PrivacyUnit, rho: Rho, delta: Fraction) -> None:
+def refuse_unless_admitted(account: Account, unit: PrivacyUnit, rho: Rho, track: str, delta: Fraction) -> None:
     """Raises BudgetRefused unless a release of that cost fits what is left of the account.
 
-    The rule: epsilon(sum of rho, policy delta - sum of the deltas given away) <= policy epsilon.
+    The rule: epsilon(sum of rho, policy delta - sum of the deltas given away) <= policy epsilon, on the Gaussian track while every release
+    is on it.
     """
     policy = account.policy
     if policy is None:
@@ -215,7 +259,7 @@ def refuse_unless_admitted(account: Account, unit: PrivacyUnit, rho: Rho, delta:
     if delta < 0:
         raise BudgetRefused(f"a release gives away a delta of at least 0, got {plain(delta)}")
     left = policy.delta - account.delta - delta
-    if admits(account.rho + rho.value, policy.epsilon, left) is None:
+    if not allows(account.rho + rho.value, policy.epsilon, left, joined(account.track, track)):
         raise BudgetRefused(
             f"the budget refuses: {len(account.status)} earlier releases spent rho = {float(account.rho):.6g}, this one asks for "
             f"{float(rho.value):.6g}, and together they would exceed epsilon = {plain(policy.epsilon)} at delta = {plain(policy.delta)}. "
@@ -232,36 +276,7 @@ def cumulative_epsilon(account: Account) -> Fraction:
         return Fraction(0)
     if account.delta >= account.policy.delta:
         raise LedgerInvalid("the releases gave away all of the policy's delta: no epsilon describes them")
-    return epsilon_of(account.rho, account.policy.delta - account.delta)
-
-
-def exact_number(value: float | str | Fraction, what: str) -> Fraction:
-    """A declared number as the rational its decimal text stands for. Raises SpecError; 400 digits are enough for any."""
-    if isinstance(value, Fraction):
-        return value
-    try:
-        number = Decimal(str(value))
-    except (InvalidOperation, ValueError):
-        raise SpecError(f"{what} must be a number, got {str(value)[:40]!r}") from None
-    if not number.is_finite() or abs(number.adjusted()) > 400 or len(number.as_tuple().digits) > 400:
-        raise SpecError(f"{what} must be a finite number of at most 400 digits, got {str(value)[:40]!r}")
-    return Fraction(number)
-
-
-def _check_policy(policy: Policy) -> None:
-    if not Fraction(1, 10**6) <= policy.epsilon <= 1000:
-        raise SpecError(f"epsilon of the account must be from 0.000001 to 1000, got {plain(policy.epsilon)}")
-    if not Fraction(1, 10**300) <= policy.delta < 1:
-        raise SpecError(f"delta of the account must be from 1e-300 to below 1, got {plain(policy.delta)}")
-    if policy.max_rows is not None and policy.max_rows < 1:
-        raise SpecError(f"max_rows must be at least 1, got {policy.max_rows}")
-    for text in (*policy.approvers, policy.unit_id or ""):
-        if not text.isprintable():
-            raise SpecError("approvers and the unit must be printable text")
-    try:
-        policy_from(policy.body())
-    except ValueError as error:
-        raise SpecError(f"the ledger cannot hold this policy: {error}") from None
+    return epsilon_of(account.rho, account.policy.delta - account.delta, account.track)
 
 
 def _follows(line: bytes, account: Account) -> bool:
@@ -270,23 +285,6 @@ def _follows(line: bytes, account: Account) -> bool:
     except ValueError:
         return False
     return entry.seq == len(account.entries) and entry.prev == account.head
-
-
-def _policy_text(dataset: str, policy: Policy) -> bytes:
-    unit = [f"unit = {json.dumps(policy.unit_id)}"] if policy.unit_id is not None else ["# unit: fixed by the first release"]
-    rows = [f"max_rows = {policy.max_rows}"] if policy.max_rows is not None else []
-    lines = [
-        "# The policy of this account, for reading. The POLICY entry of ledger.jsonl is what counts; editing this file changes nothing.",
-        f'dataset = "{dataset}"',
-        f'epsilon = "{plain(policy.epsilon)}"',
-        f'delta = "{plain(policy.delta)}"',
-        'neighbours = "add-remove"',
-        *unit,
-        *rows,
-        f"approvers = {json.dumps(list(policy.approvers))}",
-        f"covers = {json.dumps(policy.covers)}",
-    ]
-    return ("\n".join(lines) + "\n").encode()
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from dpsynth.core import noise
 from dpsynth.domain import Clique
-from dpsynth.privacy import PrivacyUnit, squared_ratio_rho
-from dpsynth.questions import SCORE_BITS, SelectionQuestion
+from dpsynth.privacy import PrivacyUnit, Rho, gaussian_rho, noisy_max_rho
+from dpsynth.questions import SCORE_BITS, ErrorsQuestion, SelectionQuestion
 from dpsynth.transcript import Event, Measurement
 
 Charge = Callable[[Event], None]
@@ -21,13 +21,26 @@ Charge = Callable[[Event], None]
 def measure(counts: NDArray[np.int64], clique: Clique, unit: PrivacyUnit, sigma: float, question: str, charge: Charge) -> Measurement:
     """A marginal with discrete Gaussian noise.
 
-    counts: int64[cells], exact, in rows; one unit moves them by at most k = unit.max_rows in L2, so rho = k^2 / (2 sigma^2).
-    Proof: proofs/discrete-gaussian.md, proofs/marginal-sensitivity.md.
+    counts: int64[cells], exact, in rows; one unit moves them by at most k = unit.max_rows steps of one cell by 1.
+    Proof: proofs/discrete-gaussian.md, proofs/gaussian-track.md, proofs/marginal-sensitivity.md.
     """
     sensitivity = unit.max_rows
     scale = Fraction(sigma)
-    charge(Event("discrete-gaussian", clique, sensitivity, scale, len(counts), squared_ratio_rho(sensitivity, scale), question))
+    charge(Event("discrete-gaussian", clique, sensitivity, scale, len(counts), gaussian_rho(sensitivity, scale), question))
     return Measurement(clique, noise.discrete_gaussian(counts, sigma), sigma)
+
+
+def errors(counts: Sequence[NDArray[np.int64]], question: ErrorsQuestion, unit: PrivacyUnit, charge: Charge) -> NDArray[np.int64]:
+    """int64[cliques]: |counts_c - estimate_c|_1 of each clique c in units of 2^-16 rows, with discrete Gaussian noise.
+
+    counts: int64[cells] for each clique, exact, in rows. One unit moves every one of the C errors by at most D = k 2^16 steps of 1, so the
+    answer costs C times what one error does. Proof: proofs/l1-score.md, proofs/discrete-gaussian.md, proofs/gaussian-track.md.
+    """
+    exact = np.array([l1_score(*each, 1) for each in zip(counts, question.estimates, strict=True)], dtype=np.int64)
+    sensitivity, scale = question.sensitivity(unit), question.noise_scale()
+    cost = Rho(gaussian_rho(sensitivity, Fraction(scale)).value * len(exact))
+    charge(Event("gaussian-errors", (), sensitivity, Fraction(scale), len(exact), cost, question.digest()))
+    return noise.discrete_gaussian(exact, scale)
 
 
 def select(counts: Sequence[NDArray[np.int64]], question: SelectionQuestion, unit: PrivacyUnit, charge: Charge) -> int:
@@ -40,7 +53,7 @@ def select(counts: Sequence[NDArray[np.int64]], question: SelectionQuestion, uni
     scores = np.array([l1_score(*each) for each in zip(counts, question.estimates, question.weights, strict=True)], dtype=np.int64)
     sensitivity = question.sensitivity(unit)
     scale = question.noise_scale()
-    cost = squared_ratio_rho(sensitivity, Fraction(scale))
+    cost = noisy_max_rho(sensitivity, Fraction(scale))
     charge(Event("noisy-max", (), sensitivity, Fraction(scale), len(scores), cost, question.digest()))
     return noise.noisy_argmax(scores, scale)
 

@@ -4,9 +4,10 @@ Both tables are read row by row, so a distance to a private table would be an an
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +22,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CELL_LIMIT = 1_000_000
+SAMPLE_SEED = 20_000
+"""Which marginals a sample holds is public and does not change from run to run."""
 
 
 @dataclass(frozen=True)
 class MarginalDistances:
-    """Total variation distance of two tables on each marginal that was compared; `skipped` had more cells than the limit."""
+    """Total variation distance of two tables on each marginal that was compared.
+
+    skipped: marginals of more cells than the limit. left_out: those that were not drawn into the sample.
+    """
 
     by_clique: Mapping[Clique, float]
     skipped: int
+    left_out: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_clique", MappingProxyType(dict(self.by_clique)))
@@ -45,18 +52,36 @@ class MarginalDistances:
 
 
 def marginal_distances(
-    first: NDArray[np.integer], second: NDArray[np.integer], domain: Domain, k: int, cell_limit: int = CELL_LIMIT
+    first: NDArray[np.integer],
+    second: NDArray[np.integer],
+    domain: Domain,
+    k: int,
+    cell_limit: int = CELL_LIMIT,
+    sample: int | None = None,
 ) -> MarginalDistances:
     """The total variation distance on each marginal of k columns: TV = 1/2 sum_cells |count_1 / n_1 - count_2 / n_2|.
 
     first, second: integer[rows, columns], codes in the order of the domain. Two empty tables have distance 0, an empty and any
-    other 1. Marginals of more than `cell_limit` cells are skipped and counted. Raises SpecError for codes outside the domain.
+    other 1. Marginals of more than `cell_limit` cells are skipped and counted; of the rest at most `sample` are compared (None: all),
+    drawn uniformly without replacement, the same ones for the same domain. Raises SpecError for codes outside the domain.
     """
     if not 1 <= k <= len(domain.columns):
         raise SpecError(f"k must be from 1 to the number of columns, {len(domain.columns)}, got {k}")
     tables = checked_codes(first, domain), checked_codes(second, domain)
-    by_clique = {clique: _distance(*cells, domain.cells(clique)) for clique, cells in _cells(tables, domain, k, cell_limit)}
-    return MarginalDistances(by_clique, math.comb(len(domain.columns), k) - len(by_clique))
+    within = [clique for clique in combinations(domain.columns, k) if domain.cells(clique) <= cell_limit]
+    compared = sampled(within, sample)
+    by_clique = {clique: _distance(*cells, domain.cells(clique)) for clique, cells in _cells(tables, domain, compared)}
+    return MarginalDistances(by_clique, math.comb(len(domain.columns), k) - len(within), len(within) - len(compared))
+
+
+def sampled(cliques: Sequence[Clique], sample: int | None) -> Sequence[Clique]:
+    """At most `sample` of the cliques, in their order: the same ones on every call. Raises SpecError where the sample is negative."""
+    if sample is None or sample >= len(cliques):
+        return cliques
+    if sample < 0:
+        raise SpecError(f"a sample of marginals must be at least 0, got {sample}")
+    chosen = np.random.default_rng(SAMPLE_SEED).permutation(len(cliques))[:sample]
+    return [cliques[place] for place in sorted(chosen.tolist())]
 
 
 def encode(schema: Schema, frame: "pd.DataFrame") -> NDArray[np.int64]:
@@ -75,11 +100,11 @@ def encode(schema: Schema, frame: "pd.DataFrame") -> NDArray[np.int64]:
     return codes
 
 
-def checked_codes(codes: NDArray[Any], domain: Domain) -> NDArray[np.int64]:
-    """int64[columns, rows], each column contiguous, once every code is known to lie in the domain. Raises SpecError."""
+def checked_codes(codes: NDArray[Any], domain: Domain) -> NDArray[np.integer]:
+    """integer[columns, rows], each column contiguous, once every code is known to lie in the domain. Raises SpecError."""
     if codes.ndim != 2 or codes.shape[1] != len(domain.columns) or codes.dtype.kind not in "iu":
         raise SpecError(f"codes must be integer[rows, {len(domain.columns)}], got {codes.dtype}{list(codes.shape)}")
-    columns = np.ascontiguousarray(codes.T, dtype=np.int64)
+    columns: NDArray[np.integer] = np.ascontiguousarray(codes.T)
     for name, size, column in zip(domain.columns, domain.sizes, columns, strict=True):
         if column.size and not 0 <= column.min() <= column.max() < size:
             raise SpecError(f"column {name!r} has codes from {column.min()} to {column.max()}: its domain is 0 to {size - 1}")
@@ -87,27 +112,34 @@ def checked_codes(codes: NDArray[Any], domain: Domain) -> NDArray[np.int64]:
 
 
 Pair = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""One array for each of the two tables: int64[columns, rows] of codes, or int64[rows] of flat cells in C order of a clique."""
+"""int64[rows] of each of the two tables: flat cells in C order of a clique."""
 
 
-def _cells(tables: Pair, domain: Domain, k: int, cell_limit: int) -> Iterator[tuple[Clique, Pair]]:
-    """Every clique of k columns within the limit, with each row's cell in it."""
-    first, second = (np.zeros(table.shape[1], dtype=np.int64) for table in tables)
-    yield from _longer((), (first, second), tables, domain, k, cell_limit)
+def _cells(
+    tables: tuple[NDArray[np.integer], NDArray[np.integer]], domain: Domain, cliques: Iterable[Clique]
+) -> Iterator[tuple[Clique, Pair]]:
+    """Each clique with each row's cell in it; those of a prefix are computed once for the cliques in a row that begin with it."""
+    prefix: Clique | None = None
+    first, second = tables
+    for clique in cliques:
+        if clique[:-1] != prefix:
+            prefix = clique[:-1]
+            begun = _flat(first, domain, prefix), _flat(second, domain, prefix)
+        place, size = domain.position[clique[-1]], domain.size[clique[-1]]
+        yield clique, (_longer(begun[0], size, first[place]), _longer(begun[1], size, second[place]))
 
 
-def _longer(prefix: tuple[int, ...], cells: Pair, tables: Pair, domain: Domain, k: int, cell_limit: int) -> Iterator[tuple[Clique, Pair]]:
-    """The cliques of k columns that begin with `prefix`: the rows' cells in it are computed once for all of them."""
-    for place in range(prefix[-1] + 1 if prefix else 0, len(domain.columns)):
-        places = (*prefix, place)
-        clique = tuple(domain.columns[i] for i in places)
-        if domain.cells(clique) > cell_limit:
-            continue
-        first, second = (own * domain.sizes[place] + table[place] for own, table in zip(cells, tables, strict=True))
-        if len(places) == k:
-            yield clique, (first, second)
-        else:
-            yield from _longer(places, (first, second), tables, domain, k, cell_limit)
+def _flat(table: NDArray[np.integer], domain: Domain, clique: Clique) -> NDArray[np.int64]:
+    """int64[rows]: the cell of each row of integer[columns, rows] in the clique's table."""
+    cells = np.zeros(table.shape[1], dtype=np.int64)
+    for column in clique:
+        cells = _longer(cells, domain.size[column], table[domain.position[column]])
+    return cells
+
+
+def _longer(cells: NDArray[np.int64], size: int, codes: NDArray[np.integer]) -> NDArray[np.int64]:
+    """The cells with one more column of this size."""
+    return cells * size + codes.astype(np.int64, copy=False)
 
 
 def _distance(first: NDArray[np.int64], second: NDArray[np.int64], cells: int) -> float:

@@ -45,10 +45,11 @@ class FitReport:
 
 @dataclass(frozen=True, eq=False)
 class PairTargets:
-    """Two-way tables that records should match, for every pair of columns at once.
+    """Two-way tables that records should match, for all measured pairs of columns at once.
 
-    tables: float32[D, D] in rows, D = cells of all columns; the block of a pair holds its table, the blocks on the diagonal are 0.
-    noise: float32[d, d], standard deviation of the noise behind each pair's table in rows: how closely a match is worth having.
+    tables: float32[D, D] in rows, D = cells of all columns; the block of a measured pair holds its table, all other blocks are 0.
+    noise: float32[d, d], standard deviation of the noise behind each pair's table in rows: how closely a match is worth having;
+    infinite where there is no target: for pairs that were not measured, and on the diagonal.
     """
 
     tables: NDArray[np.float32]
@@ -68,8 +69,8 @@ class PairTargets:
             raise ValueError("targets must be of single precision")
         if values.shape != (cells * (cells + 1) // 2,) or noise.shape != (columns, columns):
             raise ValueError("targets of another domain")
-        if not (np.isfinite(values).all() and (values >= 0).all() and np.isfinite(noise).all() and (noise >= 0).all()):
-            raise ValueError("targets must be finite and not negative")
+        if not (np.isfinite(values).all() and (values >= 0).all() and (noise >= 0).all()):
+            raise ValueError("targets must be finite and not negative, their noise not negative")
         tables = np.zeros((cells, cells), dtype=np.float32)
         tables[np.triu_indices(cells)] = values
         return cls(tables + np.triu(tables, 1).T, noise)

@@ -23,7 +23,7 @@ from dpsynth.domain import Clique, Domain
 from dpsynth.errors import SpecError
 from dpsynth.inference.kronecker import Denoised, denoise, simplex
 from dpsynth.inference.latent_class import LatentClassModel
-from dpsynth.inference.latent_fit import MISFIT_ENOUGH, Mixture, column_slices, fit_mixture, goal, stacked
+from dpsynth.inference.latent_fit import MISFIT_ENOUGH, Mixture, column_slices, fit_mixture, goal
 from dpsynth.inference.model import FitReport, PairTargets
 from dpsynth.inference.residuals import Residual, interaction, residuals
 from dpsynth.transcript import Measurement
@@ -48,9 +48,9 @@ class LatentClass:
         with threadpool_limits(1):
             parts = residuals(domain, measurements)
             probes = _probes(parts)
-            moved = [denoise(domain, _moved(parts, probes, sign * PROBE)) for sign in (1.0, -1.0)]
             # Two threads, each with one BLAS thread: both cores, and the same sums whatever the machine's setting.
             with ThreadPoolExecutor(2) as pool:
+                moved = list(pool.map(denoise, (domain, domain), [_moved(parts, probes, by) for by in (PROBE, -PROBE)]))
                 mixtures = list(pool.map(fit_mixture, map(goal, moved), (1, 2)))
             denoised = denoise(domain, parts)
             model = _joined(denoised, mixtures)
@@ -101,17 +101,19 @@ def _targets(
     parts: Mapping[Clique, Residual],
     probes: Mapping[Clique, Table],
 ) -> PairTargets:
-    domain = denoised.domain
-    mixed = _pair_tables(model)
+    mixed = {pair: model.marginal(pair).reshape(denoised.domain.shape(pair)) for pair in denoised.pairs}
     sharp = {p: _positive(pair.table) for p, pair in denoised.pairs.items()}
     followed, difference = _sure_terms(denoised, mixed, sharp, mixtures, moved, parts, probes)
     share = float(np.clip(followed / difference, 0.0, 1.0)) if difference > 0 else 0.0
-    tables = {p: (1 - share) * table + share * sharp[p] if p in sharp else table for p, table in mixed.items()}
-    noise = np.zeros((len(domain.columns),) * 2, dtype=np.float32)
+    domain, blocks = denoised.domain, column_slices(denoised.domain)
+    tables = np.zeros((sum(domain.sizes),) * 2, dtype=np.float32)
+    noise = np.full((len(domain.columns),) * 2, np.inf, dtype=np.float32)
     for (a, b), pair in denoised.pairs.items():
+        table = np.maximum((1 - share) * mixed[a, b] + share * sharp[a, b], 0)
+        tables[blocks[a], blocks[b]], tables[blocks[b], blocks[a]] = table, table.T
         i, j = domain.position[a], domain.position[b]
         noise[i, j] = noise[j, i] = pair.noise
-    return PairTargets(np.maximum(stacked(domain, tables), 0), noise)
+    return PairTargets(tables, noise)
 
 
 def _sure_terms(
@@ -138,11 +140,6 @@ def _sure_terms(
         followed += float(((parts[pair].values - interaction(mixed[pair])) * step).sum()) / s**2 - (freedom[0] - freedom[1])
         difference += float((step * step).sum()) / s**2
     return followed, difference
-
-
-def _pair_tables(model: LatentClassModel) -> dict[Clique, Table]:
-    columns, domain = model.domain.columns, model.domain
-    return {(a, b): model.marginal((a, b)).reshape(domain.shape((a, b))) for i, a in enumerate(columns) for b in columns[i + 1 :]}
 
 
 def _positive(table: Table) -> Table:

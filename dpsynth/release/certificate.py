@@ -8,11 +8,13 @@ from dpsynth.column import DECLARED
 from dpsynth.errors import SpecError
 from dpsynth.inference.model import FitReport
 from dpsynth.privacy import Guarantee, PrivacyUnit
+from dpsynth.publication import Publication
 from dpsynth.release.record import transcript_facts
 from dpsynth.schema import Schema, schema_from
 from dpsynth.transcript import Transcript
+from dpsynth.wishes import Promise, TableWeight
 
-FORMAT = "dpsynth-release/1"
+FORMAT = "dpsynth-release/2"
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,11 @@ class Heading:
 
 @dataclass(frozen=True)
 class Certificate:
-    """All that release.json says but the digests of the files beside it. `ledger` is None for a rehearsal."""
+    """All that release.json says but the digests of the files beside it. `ledger` is None for a rehearsal.
+
+    promises, weights, rows_about: what the release was asked to be accurate about, what its noise keeps, and the guess that this rests on.
+    registry: what only people know about it.
+    """
 
     heading: Heading
     schema: Schema
@@ -69,6 +75,10 @@ class Certificate:
     fit: FitReport
     ledger: LedgerReference | None
     software: dict[str, str]
+    promises: tuple[Promise, ...] = ()
+    weights: tuple[TableWeight, ...] = ()
+    rows_about: int | None = None
+    registry: Publication = Publication()
 
     def facts(self) -> dict[str, Any]:
         """The canonical values, without files and digest."""
@@ -84,10 +94,13 @@ class Certificate:
             "exchanges": transcript_facts(self.transcript),
             "transcript": self.transcript.digest(),
             "spent": canonical.rational_text(self.transcript.spent().value),
-            "unprotected": unprotected(self.schema, self.settings),
+            "unprotected": unprotected(self.schema, self.settings, self.rows_about),
+            "targets": [promise.facts() for promise in self.promises],
+            "weights": [{"columns": list(w.columns), "weight": canonical.rational_text(w.weight)} for w in self.weights],
             "synthesis": self.settings.facts(),
             "fit": _fit_facts(self.fit),
             "ledger": self.ledger.facts() if self.ledger else None,
+            "registry": self.registry.facts(),
             "software": self.software,
         }
 
@@ -100,11 +113,12 @@ def enforcement(unit: PrivacyUnit) -> str:
     return f"{kept}, chosen at random by the operating system's generator; rows without it were dropped"
 
 
-def unprotected(schema: Schema, settings: Settings) -> list[str]:
+def unprotected(schema: Schema, settings: Settings, rows_about: int | None) -> list[str]:
     """What the guarantee does not cover, each with who declared it."""
     declared = [column.name for column in schema.columns if not column.source]
     listed = [f"column {column.name!r}: its cells, from {column.source or DECLARED}" for column in schema.columns]
     rows = [f"the number of synthetic rows, {settings.rows}, declared public in the spec"] if settings.rows_from == "the spec" else []
+    rows += [] if rows_about is None else [f"the guess of {rows_about} rows in the source, declared public in the spec"]
     columns = "1 column rests" if len(declared) == 1 else f"{len(declared)} columns rest"
     warning = [f"{columns} on the data owner's word that the facts were not read off the data"] if declared else []
     return [*rows, *warning, *listed]
@@ -122,8 +136,9 @@ def schema_of(facts: dict[str, Any]) -> Schema:
 
 
 def _guarantee_facts(guarantee: Guarantee) -> dict[str, str]:
-    numbers = {"epsilon": guarantee.epsilon, "delta": guarantee.delta, "rho": guarantee.rho.value, "alpha": guarantee.alpha}
-    return {"track": "zcdp", **{key: canonical.rational_text(value) for key, value in numbers.items()}}
+    numbers = {"epsilon": guarantee.epsilon, "delta": guarantee.delta, "rho": guarantee.rho.value}
+    numbers |= {"alpha": guarantee.alpha, "zcdp_epsilon": guarantee.zcdp_epsilon}
+    return {"track": guarantee.track, **{key: canonical.rational_text(value) for key, value in numbers.items()}}
 
 
 def _fit_facts(fit: FitReport) -> dict[str, Any]:

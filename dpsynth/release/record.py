@@ -21,22 +21,27 @@ ARRAYS_LIMIT = 1 << 34
 
 
 def transcript_facts(transcript: Transcript) -> list[dict[str, Any]]:
-    """The exchanges as canonical values; each table names the array that holds its cells."""
+    """The exchanges as canonical values; tables and errors name the arrays that hold them."""
     facts, number = [], 0
-    for exchange in transcript.exchanges:
+    for place, exchange in enumerate(transcript.exchanges):
         tables = []
         for m in exchange.answer.measurements:
             sigma = canonical.rational_text(Fraction(m.sigma))
             tables.append({"columns": list(m.clique), "sigma": sigma, "array": _array_name(number)})
             number += 1
         events = [_event_facts(event) for event in exchange.events]
-        facts.append({"question": exchange.question, "selected": exchange.answer.selected, "tables": tables, "events": events})
+        errors = None if exchange.answer.errors is None else _errors_name(place)
+        facts.append(
+            {"question": exchange.question, "selected": exchange.answer.selected, "errors": errors, "tables": tables, "events": events}
+        )
     return facts
 
 
 def transcript_arrays(transcript: Transcript) -> dict[str, NDArray[np.int64]]:
-    """int64[cells] for each released table, in rows."""
-    return {_array_name(i): m.values for i, m in enumerate(transcript.measurements)}
+    """int64[cells] for each released table, in rows; int64[cliques] for released errors, in units of 2^-16 rows."""
+    tables = {_array_name(i): m.values for i, m in enumerate(transcript.measurements)}
+    answers = [exchange.answer.errors for exchange in transcript.exchanges]
+    return {**tables, **{_errors_name(i): errors for i, errors in enumerate(answers) if errors is not None}}
 
 
 def transcript_from(facts: list[dict[str, Any]], arrays: Arrays) -> Transcript:
@@ -72,6 +77,10 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 def _array_name(number: int) -> str:
     return f"table-{number:05d}"
+
+
+def _errors_name(place: int) -> str:
+    return f"errors-{place:05d}"
 
 
 def _event_facts(event: Event) -> dict[str, Any]:
@@ -116,4 +125,7 @@ def _exchange(facts: dict[str, Any], arrays: Arrays) -> Exchange:
     paid = [(event.clique, event.scale) for event in events if event.mechanism == "discrete-gaussian"]
     if [(m.clique, Fraction(m.sigma)) for m in measurements] != paid:
         raise ValueError("a table states other noise than the event that paid for it")
-    return Exchange(facts["question"], Answer(measurements, facts["selected"]), events)
+    errors = None if facts["errors"] is None else _table(arrays[facts["errors"]])
+    if ([] if errors is None else [len(errors)]) != [event.outcomes for event in events if event.mechanism == "gaussian-errors"]:
+        raise ValueError("errors are of other tables than the event paid for")
+    return Exchange(facts["question"], Answer(measurements, facts["selected"], errors), events)

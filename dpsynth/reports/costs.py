@@ -13,8 +13,18 @@ from dpsynth.transcript import Event
 
 SHOWN = 30
 LISTED = 300
-KINDS = {"total": "Number of rows", "one": "One-column tables", "pair": "Two-column tables", "wide": "Wider tables", "choice": "Selections"}
-_MANY = {"total": "table", "one": "table", "pair": "table", "wide": "table", "choice": "selection"}
+KINDS = {
+    "total": "Number of rows",
+    "one": "One-column tables",
+    "pair": "Two-column tables",
+    "wide": "Wider tables",
+    "errors": "Errors of estimates",
+    "choice": "Selections",
+}
+_OF_SCORES = {"gaussian-errors": "errors", "noisy-max": "choice"}
+"""Mechanisms whose noise falls on scores, in units of 2^-16 rows, not on cells."""
+
+_MANY = {"total": "table", "one": "table", "pair": "table", "wide": "table", "errors": "question", "choice": "selection"}
 
 
 @dataclass(frozen=True)
@@ -74,8 +84,8 @@ def grouped(events: Sequence[Event]) -> list[list[Event]]:
 
 def kind_of(event: Event) -> str:
     """The key in KINDS."""
-    if event.mechanism == "noisy-max":
-        return "choice"
+    if event.mechanism in _OF_SCORES:
+        return _OF_SCORES[event.mechanism]
     return ("total", "one", "pair")[len(event.clique)] if len(event.clique) < 3 else "wide"
 
 
@@ -90,14 +100,14 @@ def _rho(group: list[Event]) -> Fraction:
 
 def _line(group: list[Event], cap: Fraction, longest: Fraction) -> CostLine:
     event, rho = group[0], _rho(group)
-    choice = event.mechanism == "noisy-max"
-    sigma = math.ldexp(float(event.scale), -SCORE_BITS) if choice else float(event.scale)
+    kind = kind_of(event)
+    sigma = math.ldexp(float(event.scale), -SCORE_BITS) if event.mechanism in _OF_SCORES else float(event.scale)
     return CostLine(
-        kind=kind_of(event),
-        what=_choices(group) if choice else joined(event.clique),
-        size=_candidates(group) if choice else f"{event.outcomes:,}",
+        kind=kind,
+        what=_choices(group) if kind == "choice" else "errors of estimated tables" if kind == "errors" else joined(event.clique),
+        size=_candidates(group) if kind == "choice" else plural(event.outcomes, "table") if kind == "errors" else f"{event.outcomes:,}",
         sigma=count(sigma),
-        error=DASH if choice else count(expected_error_rows(sigma)),
+        error=DASH if kind == "choice" else count(expected_error_rows(sigma)),
         rho=plain(rho),
         share=percent(float(rho / cap)) if cap else DASH,
         width=round(100 * float(rho / longest), 2) if longest else 0.0,

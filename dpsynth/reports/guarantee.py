@@ -29,6 +29,8 @@ class GuaranteeView:
     attacks: tuple[tuple[str, str], ...]
     spent: str
     spent_share: str
+    gaussian: bool
+    zcdp_epsilon: str
     delta_rows: str
 
 
@@ -49,6 +51,8 @@ def guarantee_view(facts: dict[str, Any]) -> GuaranteeView:
         attacks=tuple((percent(a), percent_up(found_at_most(epsilon, delta, a))) for a in FALSE_ALARMS),
         spent=plain(spent),
         spent_share=percent(float(spent / rho)) if rho else "0%",
+        gaussian=claim["track"] == "gdp",
+        zcdp_epsilon=plain(canonical.rational(claim["zcdp_epsilon"])),
         delta_rows=plain(delta * rows) if rows else "",
     )
 

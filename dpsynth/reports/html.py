@@ -9,6 +9,7 @@ from dpsynth.reports import trust
 from dpsynth.reports.comparison import comparison_view
 from dpsynth.reports.costs import cost_view
 from dpsynth.reports.guarantee import guarantee_view
+from dpsynth.reports.self_assessment import self_assessment
 from dpsynth.reports.wording import count, plural, shown
 from dpsynth.verify.verify import TRUSTED
 
@@ -42,6 +43,7 @@ def values(bundle: "Bundle") -> dict[str, Any]:
         "comparison": comparison_view(schema, transcript.measurements, bundle.model()),
         "fit": trust.fit_view(facts),
         "unprotected": trust.unprotected_view(facts),
+        "assessment": self_assessment(facts),
         "blind_spots": trust.BLIND_SPOTS,
         "digests": trust.digests(facts),
         "ledger": trust.ledger_rows(facts),

@@ -58,7 +58,8 @@ class PlanTable:
             "largest_table_bytes": self._bytes(),
             "refused": self.standing.refused,
             "rows_about": self.rows_about,
-            "targets": [_promise_facts(promise) for promise in self.plan.promises],
+            "targets": [promise.facts() for promise in self.plan.promises],
+            "notes": list(self.plan.notes),
             "least_epsilon": None if self.least_epsilon is None else canonical.rational_text(self.least_epsilon),
             **self.plan.facts(),
         }
@@ -70,7 +71,7 @@ class PlanTable:
             f"protects  {self.unit.sentence()}",
             "",
         ]
-        return "\n".join([*head, *self._table(), "", *self._targets(), *self._foot()])
+        return "\n".join([*head, *self._table(), "", *self.plan.notes, *self._targets(), *self._foot()])
 
     def _table(self) -> list[str]:
         relative = ["error of table", "denoised about"] if self.rows_about else []
@@ -139,12 +140,6 @@ def _met(promise: Promise) -> str:
     target = promise.target
     kept = float(three_digits_up(promise.within))
     return f"met: {' x '.join(target.columns)} within {kept:g} of {float(target.within):g} at {float(target.confidence * 100):g} %"
-
-
-def _promise_facts(promise: Promise) -> dict[str, Any]:
-    target = promise.target
-    numbers = {"within": target.within, "confidence": target.confidence, "promised": promise.within}
-    return {"columns": list(target.columns), **{key: canonical.rational_text(value) for key, value in numbers.items()}}
 
 
 def _aligned(row: list[str], widths: list[int]) -> str:

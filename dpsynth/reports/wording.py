@@ -3,7 +3,7 @@
 import math
 import unicodedata
 from collections.abc import Sequence
-from decimal import ROUND_CEILING, Context, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 
 DASH, MINUS, SIGMA, TIMES = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{GREEK SMALL LETTER SIGMA}", "\N{MULTIPLICATION SIGN}"
@@ -52,6 +52,12 @@ def factor_up(epsilon: Fraction) -> str:
         return f"10^{math.ceil(_EXACT.divide(exponent, _EXACT.ln(Decimal(10))))}"
     value = Context(prec=3, rounding=ROUND_CEILING).plus(_EXACT.exp(exponent))
     return f"{value:,f}" if value >= 1000 else f"{value.normalize():f}"
+
+
+def plain_down(value: Fraction) -> str:
+    """A budget as people write it, rounded down to six digits so that what is printed can really be spent."""
+    number = Context(prec=6, rounding=ROUND_FLOOR).divide(Decimal(value.numerator), Decimal(value.denominator)).normalize()
+    return f"{number:f}" if number == 0 or abs(number) >= Decimal("0.001") else f"{number:e}"
 
 
 def percent_up(share: float) -> str:

@@ -10,12 +10,16 @@ H the counts of all other records, T the target, s the noise behind it. After ea
 
 The W term, kept true at every move, makes the iteration stable; its weight grows until the counts all but equal the targets.
 Records come in fixed groups, each matched to its share of the targets; the first groups find theta, all later ones start from it.
+
+A pair without a target has no term: there records follow from all others, as maximum entropy has it. In wide tables the same is done with
+pairs whose target is all but independent, since a sweep costs rows x columns x partners.
 """
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,16 +40,24 @@ LEARNING = ((10, 0.2, 1.0), (5, 0.1, 2.0), (3, 0.0, 8.0), (3, 0.0, 30.0))
 FOLLOWING = ((3, 0.0, 2.0), (2, 0.0, 8.0), (2, 0.0, 30.0))
 SMALLEST_GROUP, LARGEST_GROUP = 10_000, 100_000
 
+PARTNERS = 24
+"""How many partners a column has on average, at most: of more pairs, the least dependent have no term."""
+
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Everything that stays fixed: targets per record, scaled noise, one-way logits, and where columns start."""
+    """Everything that stays fixed: scaled targets and noise (0 outside terms), one-way logits, where columns start, and their partners.
+
+    partners, ends: column a has a term with each of the columns partners[ends[a]:ends[a + 1]].
+    """
 
     tables: Single
     noise: Single
     base: Single
     starts: NDArray[np.int64]
     sizes: NDArray[np.int64]
+    partners: NDArray[np.int64]
+    ends: NDArray[np.int64]
     seed: int
 
 
@@ -70,8 +82,8 @@ def compile_kernel() -> None:
     from dpsynth.sampling.gibbs_kernel import pair_counts, sweep
 
     nobody, one, where = np.zeros((0, 1), np.uint16), np.zeros((1, 1), np.float32), np.zeros(1, np.int64)
-    sweep(nobody, one, one, one[0], where, where + 1, np.uint64(0))
-    pair_counts(nobody, where, 1)
+    sweep(nobody, one, one, one[0], where, where + 1, where[:0], np.zeros(2, np.int64), np.uint64(0))
+    pair_counts(nobody, where, 1, where[:0], np.zeros(2, np.int64))
 
 
 def _task(model: Model, targets: PairTargets, rows: int, seed: int) -> Task:
@@ -81,9 +93,34 @@ def _task(model: Model, targets: PairTargets, rows: int, seed: int) -> Task:
     # One BLAS thread: the sums, and so the records, are the same whatever the machine's setting.
     with threadpool_limits(1):
         one_way = np.concatenate([model.marginal((column,)) for column in domain.columns]) / max(model.total, 1e-9)
-    noise = np.repeat(np.repeat(targets.noise * scale, sizes, axis=0), sizes, axis=1)
+    terms = _terms(targets, sizes)
+    tables, noise = targets.tables * scale, _by_cell(np.where(terms, targets.noise * scale, 0), sizes)
+    tables[~_by_cell(terms, sizes)] = 0
     base = np.log(np.maximum(one_way, 1e-30)).astype(np.float32)
-    return Task(targets.tables * scale, noise, base, np.cumsum([0, *sizes[:-1]]), sizes, seed)
+    ends = np.cumsum([0, *terms.sum(axis=1)])
+    return Task(tables, noise, base, np.cumsum([0, *sizes[:-1]]), sizes, np.nonzero(terms)[1].astype(np.int64), ends, seed)
+
+
+def _terms(targets: PairTargets, sizes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """bool[d, d]: which pairs have a term: the most dependent of those with a target."""
+    columns = len(sizes)
+    ends = np.cumsum(sizes)
+    left, right = np.nonzero(np.triu(np.isfinite(targets.noise), 1))
+    dependence = np.zeros(len(left))
+    if len(left) > PARTNERS * columns // 2:
+        for k, (a, b) in enumerate(zip(left, right, strict=True)):
+            table = targets.tables[ends[a] - sizes[a] : ends[a], ends[b] - sizes[b] : ends[b]]
+            independent = np.outer(table.sum(axis=1), table.sum(axis=0)) / max(float(table.sum()), 1e-9)
+            dependence[k] = np.abs(table - independent).sum()
+    kept = np.argsort(-dependence, kind="stable")[: max(PARTNERS * columns // 2, 1)]
+    terms = np.zeros((columns, columns), dtype=bool)
+    terms[left[kept], right[kept]] = terms[right[kept], left[kept]] = True
+    return terms
+
+
+def _by_cell(matrix: NDArray[Any], sizes: NDArray[np.int64]) -> NDArray[Any]:
+    """A value for each pair of columns as one for each pair of cells."""
+    return np.repeat(np.repeat(matrix, sizes, axis=0), sizes, axis=1)
 
 
 def _groups(rows: int) -> list[list[slice]]:
@@ -123,14 +160,14 @@ def _sweep(task: Task, part: Records, counts: Single, share: np.float32, theta: 
     from dpsynth.sampling.gibbs_kernel import sweep
 
     field = theta - pull * (counts - task.tables * share + np.float32(0.5))
-    sweep(part, field.astype(np.float32), pull, task.base, task.starts, task.sizes, np.uint64(state))
+    sweep(part, field.astype(np.float32), pull, task.base, task.starts, task.sizes, task.partners, task.ends, np.uint64(state))
     return _counts(task, part)
 
 
 def _counts(task: Task, part: Records) -> Single:
     from dpsynth.sampling.gibbs_kernel import pair_counts
 
-    return np.asarray(pair_counts(part, task.starts, len(task.base)))
+    return np.asarray(pair_counts(part, task.starts, len(task.base), task.partners, task.ends))
 
 
 def _seed(seed: int, batch: int, sweep: int, group: int) -> int:

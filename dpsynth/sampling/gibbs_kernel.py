@@ -51,30 +51,42 @@ def sweep(
     base: NDArray[np.float32],
     starts: NDArray[np.int64],
     sizes: NDArray[np.int64],
+    partners: NDArray[np.int64],
+    ends: NDArray[np.int64],
     state: np.uint64,
 ) -> None:
-    """Draws every column of every record anew, in place, given its other columns.
+    """Draws every record's columns anew, in place, column after column, each given the record's other columns.
 
     records: uint16[rows, d]. field: float32[D, D], what a pair of cells adds to the logit; it falls by `pull` where a record arrives and
-    rises where one leaves, so that counts are drawn to their targets at every move. base: float32[D]. state: seed of this call.
+    rises where one leaves, so that counts are drawn to their targets at every move. base: float32[D]. Column a looks at the columns
+    partners[ends[a]:ends[a + 1]]; one without partners is left alone. state: seed of this call.
     """
-    columns = records.shape[1]
-    logits = np.empty(sizes.max(), np.float32)
-    powers = np.empty(sizes.max(), np.int32)
+    widest = _padded(sizes.max())
+    logits = np.empty(widest, np.float32)
+    powers = np.empty(widest, np.int32)
     factors = powers.view(np.float32)
-    for i in range(records.shape[0]):
-        row = records[i]
-        for a in range(columns):
-            first, size, old = starts[a], sizes[a], np.int64(row[a])
+    # The column's part of field and pull lies together while its records are drawn: it stays in the processor's cache.
+    near, step = np.zeros(len(base) * widest, np.float32), np.zeros(len(base) * widest, np.float32)
+    place, here = np.empty(len(sizes), np.int64), np.empty(len(sizes), np.int64)
+    for a in range(records.shape[1]):
+        first, size, mates = starts[a], sizes[a], partners[ends[a] : ends[a + 1]]
+        width = _padded(size)
+        if len(mates) == 0:
+            continue
+        _copy(field, near, first, size, mates, starts, sizes, place)
+        _copy(pull, step, first, size, mates, starts, sizes, place)
+        for i in range(records.shape[0]):
+            row = records[i]
+            old = np.int64(row[a])
             for v in range(size):
                 logits[v] = base[first + v]
-            for b in range(columns):
-                if b != a:
-                    other = starts[b] + np.int64(row[b])
-                    line = field[other]
-                    for v in range(size):
-                        logits[v] += line[first + v]
-                    logits[old] += pull[other, first + old]
+            for k in range(len(mates)):
+                at = place[k] + width * np.int64(row[mates[k]])
+                here[k] = at
+                logits[old] += step[at + old]
+                for eight in range(0, width, 8):
+                    for v in range(8):
+                        logits[eight + v] += near[at + eight + v]
             total = _exponentials(logits, size, powers, factors)
             state += _GOLDEN
             point = np.float32(_scrambled(state) >> np.uint64(40)) * np.float32(1 / 16777216) * total
@@ -84,25 +96,69 @@ def sweep(
                 new += 1
                 reached += logits[new]
             if new != old:
-                left, joined = first + old, first + new
-                for b in range(columns):
-                    if b != a:
-                        other = starts[b] + np.int64(row[b])
-                        field[other, left] += pull[other, left]
-                        field[left, other] += pull[left, other]
-                        field[other, joined] -= pull[other, joined]
-                        field[joined, other] -= pull[joined, other]
+                for k in range(len(mates)):
+                    near[here[k] + old] += step[here[k] + old]
+                    near[here[k] + new] -= step[here[k] + new]
                 row[a] = new
+        _put_back(field, near, first, size, mates, starts, sizes, place)
+
+
+@njit(inline="always")
+def _padded(size: int) -> int:
+    """Cells are added up eight at a time."""
+    return (size + 7) // 8 * 8
 
 
 @njit(nogil=True, cache=True)
-def pair_counts(records: NDArray[np.uint16], starts: NDArray[np.int64], cells: int) -> NDArray[np.float32]:
-    """float32[cells, cells]: how many records hold each pair of cells of different columns; 0 in the blocks on the diagonal."""
-    columns = records.shape[1]
+def _copy(
+    matrix: NDArray[np.float32],
+    near: NDArray[np.float32],
+    first: int,
+    size: int,
+    mates: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    place: NDArray[np.int64],
+) -> None:
+    """Lays out a column's part of a matrix partner after partner, one padded line for each of the partner's cells; fills `place`."""
+    at = 0
+    for k in range(len(mates)):
+        place[k] = at
+        for u in range(sizes[mates[k]]):
+            for v in range(size):
+                near[at + v] = matrix[starts[mates[k]] + u, first + v]
+            at += _padded(size)
+
+
+@njit(nogil=True, cache=True)
+def _put_back(
+    matrix: NDArray[np.float32],
+    near: NDArray[np.float32],
+    first: int,
+    size: int,
+    mates: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    place: NDArray[np.int64],
+) -> None:
+    """What `_copy` laid out, back into both halves of the matrix."""
+    for k in range(len(mates)):
+        other = starts[mates[k]]
+        for u in range(sizes[mates[k]]):
+            for v in range(size):
+                matrix[other + u, first + v] = matrix[first + v, other + u] = near[place[k] + _padded(size) * u + v]
+
+
+@njit(nogil=True, cache=True)
+def pair_counts(
+    records: NDArray[np.uint16], starts: NDArray[np.int64], cells: int, partners: NDArray[np.int64], ends: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """float32[cells, cells]: how many records hold each pair of cells of two partners (see `sweep`); 0 in all other blocks."""
     counts = np.zeros((cells, cells), np.int32)
     for i in range(records.shape[0]):
-        for a in range(columns):
+        for a in range(records.shape[1]):
             line = counts[starts[a] + np.int64(records[i, a])]
-            for b in range(a + 1, columns):
-                line[starts[b] + np.int64(records[i, b])] += 1
+            for b in partners[ends[a] : ends[a + 1]]:
+                if b > a:
+                    line[starts[b] + np.int64(records[i, b])] += 1
     return (counts + counts.T).astype(np.float32)

@@ -4,30 +4,47 @@ Batch 1 spends ONE_WAY of the budget on one-way tables and FIRST of the rest on 
 The noisy tables are denoised jointly (see `inference.kronecker`), which also predicts how much each pair would gain from a second look;
 batch 2 spends the rest where the predicted errors fall most. Nothing of it depends on anything but released values, and on the targets and
 weights of the spec: these change how batch 1 is divided (see `targets`), and weights also what batch 2 gains.
+
+Where the noisy one-way tables show too few rows for that, most pairs would drown in their noise. Then the pairs' budget first asks how far
+all of them are from independence, if that is affordable, and goes to the tables that it helps most (see `preselection`): pairs with a
+target as planned, pairs that depend, and one-way tables again.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dpsynth.domain import Clique, Domain
 from dpsynth.errors import SpecError
-from dpsynth.inference.kronecker import denoise
+from dpsynth.inference.kronecker import Denoised, denoise
 from dpsynth.inference.residuals import residuals
-from dpsynth.privacy import PrivacyUnit, Rho
-from dpsynth.questions import sigma_for
+from dpsynth.privacy import NOTHING, PrivacyUnit, Rho, gaussian_rho
+from dpsynth.questions import LEAST_GAUSSIAN_SCALE, ROWS_LIMIT, sigma_for
 from dpsynth.strategies.allocation import SMALLEST_GAIN, least_error, sigmas_by_weight
 from dpsynth.strategies.independent import divided_singles, measure_tables, planned_singles, singles
+from dpsynth.strategies.preselection import LEAST_SHARE, UNKNOWN, errors_question, settled, worthwhile
 from dpsynth.strategies.strategy import Plan, PlannedQuestion, planned_tables, refuse_large
 from dpsynth.strategies.targets import Division, divided
-from dpsynth.transcript import Asker, Measurement, measure
+from dpsynth.transcript import Asker, Measurement, errors, measure
 from dpsynth.wishes import NO_WISHES, Wishes
 
-ONE_WAY = Fraction(1, 20)
+ONE_WAY = Fraction(1, 10)
 FIRST = Fraction(7, 10)
+
+DROWNED = 0.25
+"""Share of the rows that the noise of a pair may misplace, on average and before denoising, for all pairs to be worth measuring."""
+
+ERRORS_WITHIN, ERRORS_AT_MOST = 0.005, 0.06
+"""Share of the rows: how precisely distances from independence are asked for, and beyond what noise they are not."""
+
+ERRORS_SHARE = Fraction(1, 20)
+"""Of the whole budget: what asking for distances may cost at most."""
+
 CELLS_LIMIT = 1 << 13
 """Cells of all columns together: at this limit a matrix of all pairs at once takes 256 MB, and the fit holds about eight."""
 
@@ -51,21 +68,61 @@ class AllPairs:
         tables = planned_tables("one-way table", domain, unit, one_way) + planned_tables("two-way table", domain, unit, two_way, joint=True)
         rest = Rho(cap.value - sum(question.rho.value for question in tables))
         _refuse_unaskable(rest, unit, max(two_way.values()))
-        even = sigmas_by_weight(rest, unit, [1.0] * len(pairs))[0]
+        sigma_for(cap.share(ERRORS_SHARE * Fraction(LEAST_SHARE)), unit, len(pairs))
+        even = _covered(sigmas_by_weight(rest, unit, [1.0] * len(pairs))[0])
         again = PlannedQuestion(
             "second look at pairs, at most", "discrete-gaussian", (), len(pairs), max(map(domain.cells, pairs)), even, rest
         )
-        return Plan(self.name, cap, (*tables, again), division.promises, division.needs(cap))
+        notes = (_reason(rows_needed(domain, two_way), self.wishes),)
+        return Plan(self.name, cap, (*tables, again), division.promises, division.needs(cap), notes)
 
     def measure(self, asker: Asker) -> tuple[Measurement, ...]:
         """Both batches; where there is one column only, its table."""
         if not all_pairs(asker.domain):
             return measure_tables(asker, divided_singles(asker.domain, asker.unit, asker.remaining(), self.wishes).sigmas)
+        limit = asker.remaining().share(ERRORS_SHARE)
         one_way, two_way = _by_size(first_look(asker.domain, asker.unit, asker.remaining(), self.wishes))
         tables = measure_tables(asker, one_way)
-        tables += measure_tables(asker, two_way)
+        with threadpool_limits(1):
+            denoised = denoise(asker.domain, residuals(asker.domain, tables))
+        drowned = denoised.total < rows_needed(asker.domain, two_way)
+        tables += self._worthwhile(asker, denoised, two_way, limit) if drowned else measure_tables(asker, two_way)
         again = second_look(asker, tables, self.wishes)
-        return (*tables, *measure(asker, tuple(again), sigmas_by_weight(asker.remaining(), asker.unit, list(again.values()))))
+        sigmas = sigmas_by_weight(asker.remaining(), asker.unit, list(again.values()))
+        return (*tables, *measure(asker, tuple(again), [_covered(sigma) for sigma in sigmas]))
+
+    def _worthwhile(self, asker: Asker, denoised: Denoised, two_way: Mapping[Clique, float], limit: Rho) -> tuple[Measurement, ...]:
+        """What is asked in place of all pairs, at their cost: distances, pairs with a target as planned, and what is worth most."""
+        promised = {pair: sigma for pair, sigma in two_way.items() if pair in {target.columns for target in self.wishes.targets}}
+        open_pairs = [pair for pair in two_way if pair not in promised]
+        before = asker.remaining()
+        distances = _distances(asker, denoised, open_pairs, limit)
+        spent = before - asker.remaining()
+        budget = Rho(max(_cost(two_way, asker.unit).value - _cost(promised, asker.unit).value - spent.value, Fraction(0)))
+        if not open_pairs or budget == NOTHING:
+            return measure_tables(asker, promised)
+        with threadpool_limits(1):
+            precision = worthwhile(denoised, distances, precision_of(budget, asker.unit), self.wishes.weight_of)
+        sigmas = map(_covered, sigmas_by_weight(budget, asker.unit, list(precision.values())))
+        return measure_tables(asker, promised | dict(zip(precision, sigmas, strict=True)))
+
+
+def _distances(asker: Asker, denoised: Denoised, pairs: list[Clique], limit: Rho) -> dict[Clique, float]:
+    """Of each pair from independence, in rows: settled noisy ones, or where they would be mere noise, the same guess for all."""
+    rows = 2 * min(denoised.total, ROWS_LIMIT / 2)
+    exact_enough = ERRORS_WITHIN * rows / asker.unit.max_rows
+    wanted = Rho.up(Fraction(len(pairs) / (2 * exact_enough**2)))
+    sigma = sigma_for(min(wanted, limit), asker.unit, len(pairs)) if pairs else math.inf
+    if sigma > ERRORS_AT_MOST * rows or denoised.total > ROWS_LIMIT / 2:
+        return dict.fromkeys(pairs, UNKNOWN * rows)
+    noisy = errors(asker, errors_question(denoised, pairs, sigma))
+    return dict(zip(pairs, map(float, settled(noisy, sigma)), strict=True))
+
+
+def rows_needed(domain: Domain, two_way: Mapping[Clique, float]) -> float:
+    """From how many rows on the noise of pairs misplaces at most DROWNED of them on average: mean(cells sqrt(2/pi) sigma) / (2 DROWNED)."""
+    misplaced = [domain.cells(pair) * math.sqrt(2 / math.pi) * sigma for pair, sigma in two_way.items()]
+    return float(np.mean(misplaced)) / (2 * DROWNED)
 
 
 def first_look(domain: Domain, unit: PrivacyUnit, cap: Rho, wishes: Wishes) -> Division:
@@ -75,6 +132,32 @@ def first_look(domain: Domain, unit: PrivacyUnit, cap: Rho, wishes: Wishes) -> D
     equal = dict.fromkeys(singles(domain), sigma_for(one_way, unit, len(domain.columns)))
     by_size = sigmas_by_weight(first, unit, [pair_weight(domain, pair) for pair in pairs])
     return divided(domain, unit, {**equal, **dict(zip(pairs, by_size, strict=True))}, wishes)
+
+
+def _reason(rows: float, wishes: Wishes) -> str:
+    """Which pairs are measured, and why."""
+    about = wishes.rows_about
+    likely = "" if about is None else f" With {about} rows the {'first' if about >= rows else 'second'} is to be expected."
+    return (
+        f"All pairs are measured as listed where the noisy one-way tables show {rows:.0f} rows or more. Of fewer, noise would misplace "
+        f"over {DROWNED:.0%} in a pair: their budget then asks how far all pairs are from independence, if it can, and goes to the pairs "
+        "and one-way tables whose expected error it lowers most; the model fills in the others. "
+        f"Pairs with a target are measured as listed in any case.{likely}"
+    )
+
+
+def _covered(sigma: float) -> float:
+    """At least the scale from which on noise is covered by the Gaussian track's proof; less noise than that nobody would notice."""
+    return max(sigma, float(LEAST_GAUSSIAN_SCALE))
+
+
+def _cost(sigmas: Mapping[Clique, float], unit: PrivacyUnit) -> Rho:
+    return sum((gaussian_rho(unit.max_rows, Fraction(sigma)) for sigma in sigmas.values()), NOTHING)
+
+
+def precision_of(rho: Rho, unit: PrivacyUnit) -> float:
+    """The sum of 1 / sigma^2 that a budget buys, in 1 / rows^2."""
+    return 2 * float(rho.value) / unit.max_rows**2
 
 
 def _refuse_wide(domain: Domain) -> None:
@@ -118,11 +201,15 @@ def pair_weight(domain: Domain, pair: Clique) -> float:
 
 
 def second_look(asker: Asker, tables: tuple[Measurement, ...], wishes: Wishes) -> dict[Clique, float]:
-    """The pairs to measure again with the precision to add, by predicted error times weight; every pair where the prediction names none."""
+    """The pairs to measure again with the precision to add, by predicted error times weight.
+
+    Every pair where the prediction names none; where no pair was measured, every column.
+    """
     # One BLAS thread: the sums, and so the questions, are the same whatever the machine's setting.
     with threadpool_limits(1):
         parts = residuals(asker.domain, tables)
         denoised = denoise(asker.domain, parts)
         known = {pair: 1.0 / parts[pair].variance for pair in denoised.pairs}
-        budget = 2 * float(asker.remaining().value) / asker.unit.max_rows**2
-        return least_error(denoised.spread, known, budget, wishes.weight_of) or known
+        budget = precision_of(asker.remaining(), asker.unit)
+        again = least_error(denoised.spread, known, budget, wishes.weight_of)
+    return again or known or dict.fromkeys(singles(asker.domain), 1.0)

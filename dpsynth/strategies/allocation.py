@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dpsynth.domain import Clique
-from dpsynth.inference.kronecker import Spread, predicted_error
+from dpsynth.inference.kronecker import predicted_error
+from dpsynth.inference.spread import Spread
 from dpsynth.privacy import PrivacyUnit, Rho
 from dpsynth.questions import sigma_for
 
@@ -33,29 +35,40 @@ def least_error(spread: Spread, known: Mapping[Clique, float], budget: float, we
     precision, so taking the steepest pieces of all pairs first is optimal to the width of a piece. Pairs that would gain next to nothing
     get none.
     """
-    pieces = [
-        (slope * weights.get(pair, 1.0), pair, width)
-        for pair, precision in known.items()
-        for slope, width in _pieces(spread, pair, precision, budget)
-    ]
-    added: dict[Clique, float] = {}
-    left = budget
-    for _, pair, width in sorted(pieces, key=lambda piece: piece[:2]):
-        taken = min(width, left)
-        if taken <= 0:
-            break
-        added[pair] = added.get(pair, 0.0) + taken
-        left -= taken
+    grids = {pair: _grid(precision, budget) for pair, precision in known.items()}
+    curves = {
+        pair: weights.get(pair, 1.0) * np.array([predicted_error(spread, pair, float(w)) for w in grid]) for pair, grid in grids.items()
+    }
+    added = steepest(curves, grids, budget)
     worth = {pair: precision for pair, precision in added.items() if precision >= SMALLEST_GAIN * known[pair]}
     kept = sum(worth.values())
     return {pair: precision * budget / kept for pair, precision in worth.items()} if kept > 0 else {}
 
 
-def _pieces(spread: Spread, pair: Clique, precision: float, budget: float) -> list[tuple[float, float]]:
-    """(slope, width) of each straight piece of the pair's predicted error; slopes rise towards 0."""
+def steepest(
+    curves: Mapping[Clique, NDArray[np.float64]], grids: Mapping[Clique, NDArray[np.float64]], budget: float
+) -> dict[Clique, float]:
+    """How far to move along each falling convex curve, in all by the budget, so that their sum falls most: the steepest pieces first.
+
+    curves, grids: float64[points], the curve's values and the rising places where it has them; it starts at the first. Ties go by name.
+    """
+    pieces = [
+        (float(slope), pair, float(width))
+        for pair, grid in grids.items()
+        for slope, width in zip(np.diff(curves[pair]) / np.diff(grid), np.diff(grid), strict=True)
+    ]
+    moved: dict[Clique, float] = {}
+    left = budget
+    for _, pair, width in sorted(pieces, key=lambda piece: piece[:2]):
+        taken = min(width, left)
+        if taken <= 0:
+            break
+        moved[pair] = moved.get(pair, 0.0) + taken
+        left -= taken
+    return moved
+
+
+def _grid(precision: float, budget: float) -> NDArray[np.float64]:
+    """From the precision a pair has to what it would have with all of the budget, or nearly."""
     count = 1 + math.ceil(math.log1p(budget / precision) / math.log(GRID_STEP))
-    grid = precision * GRID_STEP ** np.arange(min(count, 64) + 1)
-    errors = np.array([predicted_error(spread, pair, float(w)) for w in grid])
-    widths = np.diff(grid)
-    slopes = np.diff(errors) / widths
-    return [(float(slope), float(width)) for slope, width in zip(slopes, widths, strict=True)]
+    return np.asarray(precision * GRID_STEP ** np.arange(min(count, 64) + 1))

@@ -17,6 +17,7 @@ from dpsynth.domain import Clique, Domain
 from dpsynth.privacy import PrivacyUnit, Rho
 from dpsynth.questions import ROWS_LIMIT, MarginalQuestion, SelectionQuestion, score_estimate, sigma_for
 from dpsynth.strategies.independent import divided_singles, measure_tables, planned_singles
+from dpsynth.strategies.selection import planned_selections, scale_for
 from dpsynth.strategies.strategy import CELL_LIMIT, Plan, PlannedQuestion, planned_tables, refuse_large
 from dpsynth.transcript import Asker, Measurement, measure, select
 from dpsynth.wishes import NO_WISHES, Wishes
@@ -42,16 +43,15 @@ class Mst:
         edges = nx.number_of_nodes(graph := nx.Graph(pairs)) - nx.number_connected_components(graph)
         one_way, selection, two_way = shares(cap)
         division = divided_singles(domain, unit, one_way, self.wishes)
-        scale, sigma = sigma_for(selection, unit, edges), sigma_for(two_way, unit, edges)
+        scale, sigma = scale_for(selection, unit, edges), sigma_for(two_way, unit, edges)
         one = MarginalQuestion(((),), (sigma,)).cost(unit)
-        each = MarginalQuestion(((),), (scale,)).cost(unit)
         largest = max(map(domain.cells, pairs))
         return Plan(
             self.name,
             cap,
             (
                 *planned_tables("one-way table", domain, unit, division.sigmas),
-                PlannedQuestion("selection of a pair", "noisy-max", (), edges, len(pairs), scale, Rho(each.value * edges)),
+                planned_selections("selection of a pair", unit, edges, len(pairs), scale),
                 PlannedQuestion("two-way table of a selected pair", "discrete-gaussian", (), edges, largest, sigma, Rho(one.value * edges)),
             ),
             division.promises,
@@ -86,7 +86,7 @@ def spanning_tree(asker: Asker, one_way: tuple[Measurement, ...], pairs: list[Cl
     estimates = {pair: score_estimate(table) for pair, table in independent_tables(one_way, pairs).items()}
     graph = nx.Graph(pairs)
     rounds = nx.number_of_nodes(graph) - nx.number_connected_components(graph)
-    scale = sigma_for(budget, asker.unit, rounds)
+    scale = scale_for(budget, asker.unit, rounds)
     tree: list[Clique] = []
     while open_pairs := [(a, b) for a, b in pairs if forest[a] != forest[b]]:
         question = SelectionQuestion(tuple(open_pairs), tuple(estimates[pair] for pair in open_pairs), (1,) * len(open_pairs), scale)

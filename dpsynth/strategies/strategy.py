@@ -10,7 +10,7 @@ from dpsynth import canonical
 from dpsynth.domain import Clique, Domain
 from dpsynth.errors import SpecError
 from dpsynth.privacy import PrivacyUnit, Rho
-from dpsynth.questions import MarginalQuestion
+from dpsynth.questions import LEAST_GAUSSIAN_SCALE, MarginalQuestion
 from dpsynth.transcript import Asker, Measurement
 from dpsynth.wishes import Promise
 
@@ -56,7 +56,7 @@ class PlannedQuestion:
 class Plan:
     """What a release would ask and what it would cost, from public facts alone.
 
-    promises: what the targets may count on. needs: the least cap that meets them; None without targets.
+    promises: what the targets may count on. needs: the least cap that meets them; None without targets. notes: what is measured, and why.
     """
 
     strategy: str
@@ -64,11 +64,17 @@ class Plan:
     questions: tuple[PlannedQuestion, ...]
     promises: tuple[Promise, ...] = ()
     needs: Rho | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def cells(self) -> int:
         """Noise draws at most."""
         return sum(q.times * q.cells for q in self.questions if q.mechanism == "discrete-gaussian")
+
+    def gaussian(self) -> bool:
+        """Whether the release can be accounted as Gaussian: no other noise, and none so small that the proof does not cover it."""
+        gaussian = ("discrete-gaussian", "gaussian-errors")
+        return all(q.mechanism in gaussian and q.scale >= LEAST_GAUSSIAN_SCALE for q in self.questions)
 
     def facts(self) -> dict[str, Any]:
         """The plan as canonical values."""

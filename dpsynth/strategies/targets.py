@@ -1,6 +1,6 @@
 """A plain division of a budget, changed to meet targets and weights: a convex program with an exact direct solution.
 
-With w_t = 1 / sigma_t^2 the precision of table t, p_t its plain precision and v_t its weight,
+With w_t = 1 / sigma_t^2 the precision of table t (as it is charged: see `gaussian_charge`), p_t its plain precision and v_t its weight,
 
     minimise    sum_t v_t e_t(w_t),   e_t(w) = p_t (p_t / w)^(1/3)
     subject to  sum_t cost(w_t) <= the plain cost,   w_t >= p_t / 10,   w_t >= 1 / sigma^2 at the limit of each target.
@@ -26,7 +26,7 @@ from operator import add
 
 from dpsynth.domain import Clique, Domain
 from dpsynth.errors import SpecError, TargetsRefused
-from dpsynth.privacy import NOTHING, PrivacyUnit, Rho, squared_ratio_rho
+from dpsynth.privacy import NOTHING, PrivacyUnit, Rho, gaussian_charge, gaussian_rho
 from dpsynth.questions import SIGMA_LIMITS
 from dpsynth.strategies.allocation import sigmas_by_weight
 from dpsynth.strategies.misplaced import largest_sigma, misplaced
@@ -83,7 +83,7 @@ def promised(domain: Domain, sigmas: Sigmas, wishes: Wishes) -> tuple[Promise, .
 
 def _filled(plain: Sigmas, limits: Sigmas, wishes: Wishes, unit: PrivacyUnit, budget: Rho) -> Sigmas:
     """Tables at their limits, and the rest of the budget over the others in proportion."""
-    shares = {clique: wishes.weight_of.get(clique, 1.0) ** POWER / sigma**2 for clique, sigma in plain.items()}
+    shares = {clique: wishes.weight_of.get(clique, 1.0) ** POWER * gaussian_charge(sigma) for clique, sigma in plain.items()}
     fixed: Sigmas = {}
     while free := [clique for clique in plain if clique not in fixed]:
         rest = budget - _cost(fixed, unit)
@@ -96,10 +96,11 @@ def _filled(plain: Sigmas, limits: Sigmas, wishes: Wishes, unit: PrivacyUnit, bu
 def _times(plain: Sigmas, wanted: Sigmas) -> float:
     """The x at which the limits and the floors of an x times larger budget just fit into it.
 
-    sum_t max(1 / wanted_t^2, FLOOR x p_t) = x sum_t p_t; targets that ask less than the floor drop out, which only raises x.
+    sum_t max(w(wanted_t), FLOOR x p_t) = x sum_t p_t, precisions as they are charged; targets that ask less than the floor drop out,
+    which only raises x.
     """
-    precision = {clique: 1 / sigma**2 for clique, sigma in plain.items()}
-    asked = {clique: 1 / sigma**2 for clique, sigma in wanted.items()}
+    precision = {clique: gaussian_charge(sigma) for clique, sigma in plain.items()}
+    asked = {clique: gaussian_charge(sigma) for clique, sigma in wanted.items()}
     while True:
         idle = math.fsum(p for clique, p in precision.items() if clique not in asked)
         times = math.fsum(asked.values()) / (math.fsum(precision.values()) - FLOOR * idle) * MARGIN
@@ -159,7 +160,7 @@ def _refuse_unmeasured(plain: Mapping[Clique, float], wishes: Wishes) -> None:
 
 
 def _cost(sigmas: Sigmas, unit: PrivacyUnit) -> Rho:
-    return reduce(add, (squared_ratio_rho(unit.max_rows, Fraction(sigma)) for sigma in sigmas.values()), NOTHING)
+    return reduce(add, (gaussian_rho(unit.max_rows, Fraction(sigma)) for sigma in sigmas.values()), NOTHING)
 
 
 def three_digits_up(value: Fraction) -> Fraction:

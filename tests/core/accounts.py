@@ -4,7 +4,7 @@ from fractions import Fraction
 
 from dpsynth.core.accountant import guarantee_for
 from dpsynth.core.ledger import LEDGER_FILE, Ledger
-from dpsynth.privacy import PrivacyUnit, Rho
+from dpsynth.privacy import ZCDP, PrivacyUnit, Rho
 
 SMALL = Rho(Fraction(1, 1 << 10))
 
@@ -13,8 +13,8 @@ def opened(folder, epsilon="1", delta="1e-9", **policy):
     return Ledger.init(folder, epsilon=epsilon, delta=delta, **policy)
 
 
-def charge(ledger, rho=SMALL, unit=PrivacyUnit(), delta=Fraction(0), purpose="a test"):
-    return ledger.prepare(release="trial", purpose=purpose, unit=unit, rho=rho, delta=delta, plan="0" * 64)
+def charge(ledger, rho=SMALL, unit=PrivacyUnit(), delta=Fraction(0), purpose="a test", track=ZCDP):
+    return ledger.prepare(release="trial", purpose=purpose, unit=unit, rho=rho, track=track, delta=delta, plan="0" * 64)
 
 
 def total(epsilon="1", delta="1e-9"):

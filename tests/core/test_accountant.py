@@ -1,4 +1,4 @@
-"""zCDP to (epsilon, delta): rounded outward, against independent implementations, at ordinary and extreme values."""
+"""rho to (epsilon, delta), as zCDP: rounded outward, against independent implementations, at ordinary and extreme values."""
 
 import math
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dpsynth.core import accountant
 from dpsynth.core.accountant import admits, best_alpha, delta_bound, epsilon_of, guarantee_for
 from dpsynth.errors import SpecError
-from dpsynth.privacy import Rho
+from dpsynth.privacy import ZCDP, Rho
 from dpsynth.verify import verify
 
 CLAIMS = [(e, d) for e in ("0.001", "0.1", "1", "4", "32", "1000") for d in ("1e-5", "1e-9", "1e-30", "0.5", "1e-300")]
@@ -102,7 +102,7 @@ def test_the_budget_is_close_to_what_googles_renyi_accountant_allows(epsilon, de
 @given(rhos, rhos, st.sampled_from(["1e-5", "1e-9", "0.01"]))
 def test_epsilon_grows_with_rho_and_is_rounded_up(first, second, delta):
     low, high = sorted((first, second))
-    e_low, e_high = (epsilon_of(rho, Fraction(delta)) for rho in (low, high))
+    e_low, e_high = (epsilon_of(rho, Fraction(delta), ZCDP) for rho in (low, high))
     assert e_low <= e_high
     assert admits(low, e_low, Fraction(delta)) is not None
     assert e_low == Fraction(1, 10**6) or admits(low, e_low - Fraction(1, 10**6), Fraction(delta)) is None
@@ -145,7 +145,7 @@ def test_an_order_of_one_or_less_proves_nothing(alpha):
 @pytest.mark.parametrize("delta", [Fraction(0), Fraction(-1, 10**9)])
 def test_epsilon_at_no_delta_is_refused_not_searched_for_ever(delta):
     with pytest.raises(ValueError, match="delta"):
-        epsilon_of(Fraction(1), delta)
+        epsilon_of(Fraction(1), delta, ZCDP)
 
 
 @pytest.mark.parametrize(

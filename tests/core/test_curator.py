@@ -15,21 +15,25 @@ from dpsynth.core import mechanisms, noise
 from dpsynth.core.curator import Curator
 from dpsynth.domain import Domain
 from dpsynth.errors import BudgetRefused, ProtocolError, SpecError
-from dpsynth.privacy import NOTHING, PrivacyUnit, Rho, squared_ratio_rho
-from dpsynth.questions import MarginalQuestion, SelectionQuestion, sigma_for, total_cost
+from dpsynth.privacy import GDP, NOTHING, ZCDP, PrivacyUnit, Rho, gaussian_rho, noisy_max_rho
+from dpsynth.questions import ErrorsQuestion, MarginalQuestion, SelectionQuestion, sigma_for, total_cost
 from tests.core.rows import TWO_BY_TWO, GivenTables, ListedRows
 
 ROWS = [(0, 0), (0, 1), (1, 1)]
 CLIQUES = [(), ("a",), ("b",), ("a", "b")]
 
 
-def curator_of(cap, unit=PrivacyUnit(), rows=ROWS):
-    return Curator(ListedRows(TWO_BY_TWO, rows), unit, cap)
+def curator_of(cap, unit=PrivacyUnit(), rows=ROWS, track=ZCDP):
+    return Curator(ListedRows(TWO_BY_TWO, rows), unit, cap, track)
 
 
 def selection(scale=10.0, weights=(1, 1), estimates=None):
     tables = estimates or (np.zeros(2, dtype=np.int64), np.zeros(2, dtype=np.int64))
     return SelectionQuestion((("a",), ("b",)), tables, weights, scale)
+
+
+def errors(sigma=10.0):
+    return ErrorsQuestion((("a",), ("b",)), (np.zeros(2, dtype=np.int64), np.ones(2, dtype=np.int64)), sigma)
 
 
 def state(curator):
@@ -47,11 +51,12 @@ marginals = st.lists(st.tuples(st.sampled_from(CLIQUES), sigmas), max_size=3).ma
     lambda pairs: MarginalQuestion(tuple(c for c, _ in pairs), tuple(s for _, s in pairs))
 )
 selections = st.builds(lambda scale, weight: selection(scale, (weight, 1)), sigmas, st.integers(1, 32))
+comparisons = st.builds(errors, sigmas)
 caps = st.one_of(st.fractions(0, Fraction(1, 10**6)), st.fractions(0, 2), st.just(Fraction(10**6))).map(Rho.down)
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.one_of(marginals, selections), max_size=8), caps, st.integers(1, 3))
+@given(st.lists(st.one_of(marginals, selections, comparisons), max_size=8), caps, st.integers(1, 3))
 def test_the_exact_sum_of_costs_never_passes_the_cap(questions, cap, k):
     unit = PrivacyUnit("id", k)
     curator = curator_of(cap, unit)
@@ -68,7 +73,10 @@ def test_the_exact_sum_of_costs_never_passes_the_cap(questions, cap, k):
             assert curator.remaining() == before[0] - question.cost(unit)
     transcript = curator.transcript()
     assert transcript.spent() + curator.remaining() == cap
-    assert all(event.rho == squared_ratio_rho(event.sensitivity, event.scale) for event in transcript.events)
+    formula = {"discrete-gaussian": gaussian_rho, "gaussian-errors": gaussian_rho, "noisy-max": noisy_max_rho}
+    for event in transcript.events:
+        times = event.outcomes if event.mechanism == "gaussian-errors" else 1
+        assert event.rho.value == formula[event.mechanism](event.sensitivity, event.scale).value * times
 
 
 def test_a_budget_can_be_used_to_the_last_bit_and_not_beyond():
@@ -84,7 +92,7 @@ def test_a_budget_can_be_used_to_the_last_bit_and_not_beyond():
 def test_a_refusal_draws_nothing_and_does_not_poison_a_smaller_question(no_noise, monkeypatch):
     curator = curator_of(Rho.down(Fraction(1, 100)))
     before = state(curator)
-    for question in (MarginalQuestion((("a",), ("b",)), (1e6, 1.0)), selection(1.0)):
+    for question in (MarginalQuestion((("a",), ("b",)), (1e6, 1.0)), selection(1.0), errors(1.0)):
         with pytest.raises(BudgetRefused, match="ask with more noise"):
             curator.ask(question)
         assert state(curator) == before
@@ -121,7 +129,7 @@ def test_a_closed_curator_has_no_rows_and_answers_nothing(no_noise):
         curator.ask(MarginalQuestion((("a",),), (9.0,)))
 
 
-@pytest.mark.parametrize("question", [MarginalQuestion((("a",), ("b",)), (9.0, 8.0)), selection()])
+@pytest.mark.parametrize("question", [MarginalQuestion((("a",), ("b",)), (9.0, 8.0)), selection(), errors()])
 def test_the_charge_comes_before_the_draw(question, monkeypatch):
     order = []
     monkeypatch.setattr(noise, "discrete_gaussian", lambda counts, _: order.append("draw") or counts)
@@ -133,7 +141,7 @@ def test_the_charge_comes_before_the_draw(question, monkeypatch):
     assert order == ["charge", "draw"] * (len(order) // 2)
 
 
-@pytest.mark.parametrize("question", [MarginalQuestion((("a",), ("b",)), (9.0, 8.0)), selection()])
+@pytest.mark.parametrize("question", [MarginalQuestion((("a",), ("b",)), (9.0, 8.0)), selection(), errors()])
 def test_a_crash_in_the_draw_stays_charged_and_gives_no_answer(question, monkeypatch):
     def broken(*_):
         raise KeyboardInterrupt
@@ -152,7 +160,7 @@ def test_a_crash_in_the_draw_stays_charged_and_gives_no_answer(question, monkeyp
 
 
 def test_a_mechanism_that_charges_less_than_was_announced_gives_no_answer(monkeypatch):
-    monkeypatch.setattr(mechanisms, "squared_ratio_rho", lambda *_: Rho(Fraction(1, 1 << 60)))
+    monkeypatch.setattr(mechanisms, "gaussian_rho", lambda *_: Rho(Fraction(1, 1 << 60)))
     curator = curator_of(Rho(Fraction(1)))
     with pytest.raises(ProtocolError, match="the answer is withheld"):
         curator.ask(MarginalQuestion((("a",),), (9.0,)))
@@ -160,7 +168,7 @@ def test_a_mechanism_that_charges_less_than_was_announced_gives_no_answer(monkey
 
 
 def test_a_mechanism_that_charges_more_than_is_left_never_draws(monkeypatch, no_noise):
-    monkeypatch.setattr(mechanisms, "squared_ratio_rho", lambda *_: Rho(Fraction(2)))
+    monkeypatch.setattr(mechanisms, "gaussian_rho", lambda *_: Rho(Fraction(2)))
     curator = curator_of(Rho(Fraction(1)))
     with pytest.raises(BudgetRefused, match="nothing was drawn"):
         curator.ask(MarginalQuestion((("a",),), (9.0,)))
@@ -177,12 +185,23 @@ class LessSensitive(SelectionQuestion):
         return 1
 
 
+class LessSensitiveErrors(ErrorsQuestion):
+    def sensitivity(self, unit):
+        return 1
+
+
 @pytest.mark.parametrize(
     "question",
-    [CheaperMarginal((("a",),), (0.02,)), LessSensitive((("a",),), (np.zeros(2, dtype=np.int64),), (1,), 0.02), "rows?", None],
+    [
+        CheaperMarginal((("a",),), (0.02,)),
+        LessSensitive((("a",),), (np.zeros(2, dtype=np.int64),), (1,), 0.02),
+        LessSensitiveErrors((("a",),), (np.zeros(2, dtype=np.int64),), 0.02),
+        "rows?",
+        None,
+    ],
 )
 def test_only_the_known_questions_are_answered(question, no_noise):
-    with pytest.raises(ProtocolError, match="MarginalQuestion and SelectionQuestion"):
+    with pytest.raises(ProtocolError, match="MarginalQuestion, ErrorsQuestion and SelectionQuestion"):
         curator_of(Rho(Fraction(1))).ask(question)
 
 
@@ -195,9 +214,10 @@ class Understated(float):
 
 def test_a_sigma_that_lies_about_itself_is_charged_what_it_is():
     marginal = MarginalQuestion((("a",),), (Understated(0.5),))
-    assert marginal.cost(PrivacyUnit()) == Rho(Fraction(2))
+    assert marginal.cost(PrivacyUnit()) == Rho.up(Fraction(2) * (1 + Fraction(4, 9)))
     assert type(marginal.sigmas[0]) is float
     assert selection(Understated(0.5)).cost(PrivacyUnit()) == Rho(Fraction(2))
+    assert errors(Understated(0.5)).cost(PrivacyUnit()) == errors(0.5).cost(PrivacyUnit()) > Rho(Fraction(4))
 
 
 def test_an_estimate_changed_after_the_question_was_made_changes_nothing():
@@ -225,6 +245,7 @@ class Spy(np.ndarray):
 def test_an_estimate_cannot_look_at_the_counts_it_is_compared_with():
     question = selection(estimates=(np.zeros(2, dtype=np.int64).view(Spy), np.zeros(2, dtype=np.int64)))
     curator_of(Rho(Fraction(1))).ask(question)
+    curator_of(Rho(Fraction(1))).ask(ErrorsQuestion(question.candidates, (np.zeros(2, dtype=np.int64).view(Spy),) * 2, 9.0))
     assert Spy.seen == ()
 
 
@@ -301,7 +322,7 @@ def test_an_engines_table_of_another_size_or_type_is_noticed_before_a_draw(table
     tables = {("a",): table, ("b",): np.zeros(2, dtype=np.int64)}
     curator = Curator(GivenTables(TWO_BY_TWO, tables), PrivacyUnit(), Rho(Fraction(1)))
     before = state(curator)
-    for question in (MarginalQuestion((("b",), ("a",)), (9.0, 9.0)), selection()):
+    for question in (MarginalQuestion((("b",), ("a",)), (9.0, 9.0)), selection(), errors()):
         with pytest.raises(ProtocolError, match="nothing was drawn"):
             curator.ask(question)
     assert state(curator) == before
@@ -322,7 +343,7 @@ def test_what_is_measured_is_what_the_event_says():
     assert (event.mechanism, event.clique, event.sensitivity, event.scale, event.outcomes) == (
         "discrete-gaussian", ("a", "b"), 3, Fraction(5, 2), 4,
     )  # fmt: skip
-    assert event.rho == Rho.up(Fraction(9, 2) / Fraction(25, 4))
+    assert event.rho == Rho.up(Fraction(9, 2) / Fraction(25, 4) * (1 + Fraction(4, 25 * 9)))
 
 
 def test_budgets_divided_into_equal_questions_are_never_passed():
@@ -342,3 +363,37 @@ def test_no_error_message_holds_a_count(domain):
         curator.ask(MarginalQuestion((("a",),), (9.0,)))
     assert str(secret) not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+LITTLE_NOISE = float(np.nextafter(1.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    "question", [selection(), MarginalQuestion((("a",),), (LITTLE_NOISE,)), MarginalQuestion((("a",), ("b",)), (9.0, LITTLE_NOISE))]
+)
+def test_on_the_gaussian_track_nothing_but_gaussian_noise_is_drawn(question, no_noise, monkeypatch):
+    curator = curator_of(Rho(Fraction(10)), track=GDP)
+    before = state(curator)
+    with pytest.raises(ProtocolError, match="noisy tables and errors with a scale of at least 1"):
+        curator.ask(question)
+    assert state(curator) == before
+    assert curator._engine.asked == []
+    monkeypatch.undo()
+    curator.ask(errors(0.5))  # of 2^15 in the integers that are noisy
+    curator.ask(MarginalQuestion((("a",), ("b",)), (9.0, 1.0)))
+    assert [event.mechanism for event in curator.transcript().events] == ["gaussian-errors", *["discrete-gaussian"] * 2]
+    assert curator.remaining().value == 10 - sum(event.rho.value for event in curator.transcript().events)
+    assert curator_of(Rho(Fraction(10))).ask(question) is not None  # on the other track it is answered
+
+
+@pytest.mark.parametrize("track", ["", "GDP", "pure", None])
+def test_costs_are_accounted_on_a_track_that_is_proved(track):
+    with pytest.raises(ProtocolError, match="on the track 'zcdp' or 'gdp'"):
+        curator_of(Rho(Fraction(1)), track=track)
+
+
+def test_a_question_cannot_say_of_itself_that_it_is_gaussian(no_noise):
+    question = selection()
+    object.__setattr__(question, "gaussian", lambda: True)
+    with pytest.raises(ProtocolError, match="accounted as Gaussian"):
+        curator_of(Rho(Fraction(1)), track=GDP).ask(question)

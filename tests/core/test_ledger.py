@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from dpsynth import canonical
 from dpsynth.core.accountant import admits
-from dpsynth.core.ledger import LEDGER_FILE, POLICY_FILE, Ledger, cumulative_epsilon, exact_number, refuse_unless_admitted
-from dpsynth.core.ledger_chain import Account, Policy
+from dpsynth.core.ledger import LEDGER_FILE, POLICY_FILE, Ledger, cumulative_epsilon, refuse_unless_admitted
+from dpsynth.core.ledger_chain import Account
+from dpsynth.core.ledger_policy import Policy, exact_number
 from dpsynth.errors import BudgetRefused, LedgerInvalid, SpecError
 from dpsynth.privacy import NOTHING, PrivacyUnit, Rho
 from dpsynth.verify import verify
@@ -284,7 +285,7 @@ def test_policies_the_ledger_could_not_hold_open_nothing(tmp_path, policy):
 
 def test_an_account_without_a_policy_allows_nothing():
     with pytest.raises(LedgerInvalid, match="no policy"):
-        refuse_unless_admitted(Account(), PrivacyUnit(), SMALL, Fraction(0))
+        refuse_unless_admitted(Account(), PrivacyUnit(), SMALL, "zcdp", Fraction(0))
 
 
 def test_an_account_whose_delta_is_gone_has_no_epsilon():

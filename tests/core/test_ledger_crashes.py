@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dpsynth.core.ledger import LEDGER_FILE, Ledger
+from dpsynth.core.ledger import LEDGER_FILE, POLICY_FILE, Ledger
 from dpsynth.errors import BudgetRefused
 from dpsynth.privacy import Rho
 from dpsynth.verify import verify
@@ -216,3 +216,21 @@ def test_a_lock_that_was_held_when_its_process_was_killed_is_free_again(tmp_path
     assert in_child(hold) == -signal.SIGKILL
     charge(ledger)
     assert ledger.read().rho == Fraction(1, 1024)
+
+
+@pytest.mark.parametrize("place", ["before the entry", "after the entry", "before the file is renamed"])
+def test_a_change_of_policy_that_is_killed_stands_as_a_whole_or_not_at_all(tmp_path, place):
+    ledger = opened(tmp_path / "account")
+
+    def changing():
+        owner, name = {"before the entry": (Ledger, "_append"), "after the entry": (Ledger, "_show_policy")}.get(place, (os, "replace"))
+        setattr(owner, name, lambda *_, **__: die())
+        ledger.change_policy(epsilon="2", approvers=["the owner"])
+
+    assert in_child(changing) == -signal.SIGKILL
+    stands = ledger.read().policy.epsilon == 2
+    assert stands == (place != "before the entry")
+    assert (POLICY_FILE in content(ledger)) and b'epsilon = "1"' in content(ledger)[POLICY_FILE]  # whole, if old: the entry counts
+    ledger.change_policy(epsilon="3", approvers=["the owner"])
+    assert b'epsilon = "3"' in content(ledger)[POLICY_FILE]
+    assert verify.verify_ledger(ledger.folder).ok

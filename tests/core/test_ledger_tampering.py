@@ -137,6 +137,9 @@ PREPARE, MEASURED, NOTE = 2, 3, 7
         (PREPARE, {"delta": "-1/10"}),
         (PREPARE, {"delta": "1/1"}),
         (PREPARE, {"id": ""}),
+        (PREPARE, {"track": ""}),
+        (PREPARE, {"track": "pure"}),
+        (MEASURED, {"track": "gdp"}),
         (PREPARE, {"type": "NOTE"}),
         (PREPARE, {"type": "REFUND"}),
         (PREPARE, {"seq": True}),
@@ -166,7 +169,7 @@ def test_a_release_is_prepared_once_under_an_id_of_its_own(whole):
     body = {"unit": {"id": "person", "max_rows": 1, "neighbours": "add-remove"}, "plan": "", "purpose": ""}
     finished, aborted = (json.loads(whole.splitlines()[number])["id"] for number in (PREPARE, 5))
     for entry_id, accepted in (("fresh", True), (finished, False), (aborted, False), ("", False)):
-        changed = resealed(whole, NOTE, type="PREPARE", id=entry_id, rho="1/1024", body=body)
+        changed = resealed(whole, NOTE, type="PREPARE", id=entry_id, rho="1/1024", track="zcdp", body=body)
         assert package_accepts(changed) is accepted
         assert verifier_accepts(changed) is accepted
 

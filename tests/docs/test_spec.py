@@ -12,8 +12,11 @@ import pytest
 from dpsynth.errors import SpecError
 from dpsynth.inference.estimators import ESTIMATORS
 from dpsynth.privacy import PrivacyUnit
+from dpsynth.publication import Publication
+from dpsynth.reports import registry
 from dpsynth.schema import COLUMN_KEYS, SHARED_KEYS, column_from
-from dpsynth.spec import ENTRIES, ESTIMATORS_OF, FORMATS, KEYS, SECTIONS, Spec, reference, spec_from
+from dpsynth.spec import ESTIMATORS_OF, FORMATS, Spec, spec_from
+from dpsynth.spec_keys import ENTRIES, KEYS, SECTIONS, reference
 from dpsynth.strategies.registry import DEFAULT_STRATEGY, STRATEGIES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "spec.md").read_text(encoding="utf-8")
@@ -35,6 +38,10 @@ OTHER_VALUES = {
     "unit.neighbours": "add-remove", "budget.ledger": "z", "budget.epsilon": 2, "budget.delta": Decimal("1e-7"),
     "synthesis.strategy": "independent", "synthesis.degree": 3, "synthesis.estimator": "private-pgm", "synthesis.rows": 10,
     "synthesis.rows_about": 500, "synthesis.seed": 5, "synthesis.format": "parquet",
+    "registry.title": "Z", "registry.slug": "z-2030", "registry.curators": ["a", "b"], "registry.curator_type": "Government",
+    "registry.description": "z", "registry.region": "Z", "registry.sector": "Technology", "registry.published": "2030-01-31",
+    "registry.data_source": "Dynamic", "registry.actors": "z", "registry.preprocessing": "z", "registry.security": "z",
+    "registry.justification": "z", "registry.sources": "z", "registry.authors": ["z"],
     "missing": True, "source": "public: law", "size": 4, "values": ["c", "d"], "other": False, "other_label": "rest",
     "min": -1, "max": 200, "bins": 7, "decimals": 2,
 }  # fmt: skip
@@ -60,16 +67,23 @@ def quoted(text):
     return {part.strip('"') for part in re.findall(r"`([^`]*)`", text)}
 
 
+def held(spec, key):
+    """What the spec holds under a key of a section."""
+    return getattr({"unit": spec.unit, "registry": spec.registry}.get(key.section, spec), key.name)
+
+
 def key_named(name):
     return next(key for key in KEYS if f"{key.section}.{key.name}" == name)
 
 
 def test_the_table_is_the_generated_one():
-    assert reference() in PAGE, 'paste into docs/spec.md what `python -c "from dpsynth.spec import reference; print(reference())"` prints'
+    assert reference() in PAGE, (
+        'paste into docs/spec.md what `python -c "from dpsynth.spec_keys import reference; print(reference())"` prints'
+    )
 
 
 def test_the_complete_example_is_a_spec():
-    text, _ = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    text, *_ = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     spec = Spec.from_text(text)
     assert {facts["kind"] for facts in tomllib.loads(text)["columns"].values()} == set(COLUMN_KEYS)
     assert spec.undeclared() == []
@@ -81,8 +95,7 @@ def test_each_key_of_a_section_is_accepted_and_used(key):
     value = OTHER_VALUES[f"{key.section}.{key.name}"]
     strategy = {"strategy": "mst"} if key.name == "estimator" else {}  # not every strategy takes every estimator
     spec = spec_from({**MINIMAL, key.section: {**MINIMAL.get(key.section, {}), **strategy, key.name: value}}, Path())
-    held = getattr(spec.unit if key.section == "unit" else spec, key.name)
-    assert held == value
+    assert held(spec, key) == (tuple(value) if isinstance(value, list) else value)
 
 
 @pytest.mark.parametrize("key", SECTION_KEYS, ids=lambda key: f"{key.section}.{key.name}")
@@ -94,13 +107,16 @@ def test_each_stated_default_of_a_section_is_the_real_one(key):
             spec_from(sections, Path())
         return
     spec = spec_from(sections, Path())
-    held = getattr(spec.unit if key.section == "unit" else spec, key.name)
+    if key.section == "registry":
+        assert not held(spec, key)  # what nobody said is asked for, or comes from the run, when an entry is made
+        return
     in_words = {"noisy total": None, "not stated": None, "the strategy's first": ESTIMATORS_OF[spec.strategy][0]}
-    assert held == (in_words[key.default] if key.default in in_words else tomllib.loads(f"v = {key.default.strip('`')}")["v"])
+    assert held(spec, key) == (in_words[key.default] if key.default in in_words else tomllib.loads(f"v = {key.default.strip('`')}")["v"])
 
 
 def test_sections_accept_no_other_key():
-    fields = {field.name for field in (*dataclasses.fields(Spec), *dataclasses.fields(PrivacyUnit))} - {"schema", "unit", *ENTRIES}
+    nouns = (Spec, PrivacyUnit, Publication)
+    fields = {field.name for noun in nouns for field in dataclasses.fields(noun)} - {"schema", "unit", "registry", *ENTRIES}
     assert {key.name for key in SECTION_KEYS} == fields
     for section in SECTIONS:
         with pytest.raises(SpecError, match="unknown key"):
@@ -153,7 +169,7 @@ def test_targets_need_a_public_number_of_rows_and_a_table_has_one_weight():
 
 
 def test_the_example_of_targets_is_part_of_a_spec():
-    _, text = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    _, text, _ = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     columns = {name: {"kind": "boolean"} for name in ("age", "education", "occupation", "sex")}
     spec = spec_from({**MINIMAL, "columns": columns, **tomllib.loads(text, parse_float=Decimal)}, Path())
     assert [target.sentence() for target in spec.targets] == ["age x sex within 0.01 at 95 %"]
@@ -258,3 +274,9 @@ def test_each_value_goes_where_the_page_says(kind, facts, goes):
 def test_the_page_has_a_line_for_each_kind():
     section = PAGE.split("## What happens to each value")[1].split("## How values come back")[0]
     assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(COLUMN_KEYS)
+
+
+def test_the_example_for_the_registry_leaves_nothing_to_ask_for():
+    *_, text = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    said = spec_from({**MINIMAL, **tomllib.loads(text)}, Path()).registry
+    assert all(said.facts().get(key) for key in (*registry.NEEDED, *registry.NEEDED_FOR_TIER_3))

@@ -83,6 +83,43 @@ def test_marginals_over_the_cell_limit_are_skipped_and_counted():
     assert math.isnan(nothing.maximum)
 
 
+@given(tables, tables, orders, st.integers(0, 8))
+def test_a_sample_has_the_distances_of_the_whole(first, second, k, sample):
+    whole = marginal_distances(first, second, DOMAIN, k)
+    found = marginal_distances(first, second, DOMAIN, k, sample=sample)
+    number = math.comb(len(DOMAIN.columns), k)
+    assert found.by_clique.items() <= whole.by_clique.items()
+    assert len(found.by_clique) == min(sample, number) == number - found.left_out
+    assert found.skipped == 0
+    if sample >= number:
+        assert found == whole
+    assert found == marginal_distances(first, second, DOMAIN, k, sample=sample)
+
+
+def test_a_sample_is_drawn_from_all_places():
+    wide = Domain(tuple(f"c{i}" for i in range(40)), (2,) * 40)
+    table = np.zeros((1, 40), dtype=np.uint8)
+    chosen = list(marginal_distances(table, table, wide, 2, sample=100).by_clique)
+    assert len(set(chosen)) == 100
+    assert chosen == sorted(chosen, key=lambda clique: [wide.position[column] for column in clique])
+    assert len({column for clique in chosen for column in clique}) > 35
+
+
+def test_a_sample_is_of_the_marginals_within_the_limit():
+    table = np.zeros((1, 4), dtype=np.int64)
+    found = marginal_distances(table, table, DOMAIN, 2, cell_limit=6, sample=3)
+    assert (len(found.by_clique), found.skipped, found.left_out) == (3, 2, 1)
+    with pytest.raises(SpecError, match="at least 0, got -1"):
+        marginal_distances(table, table, DOMAIN, 2, sample=-1)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint64])
+@given(tables.filter(len), tables.filter(len))
+def test_the_type_of_the_codes_does_not_matter(dtype, first, second):
+    wide = Domain(DOMAIN.columns, (200, 200, 200, 200))  # flat cells beyond what the type holds
+    assert marginal_distances(first.astype(dtype), second.astype(dtype), wide, 2) == marginal_distances(first, second, wide, 2)
+
+
 @pytest.mark.parametrize("k", [0, 5])
 def test_an_impossible_k_is_refused(k):
     table = np.zeros((1, 4), dtype=np.int64)

@@ -200,7 +200,7 @@ HOSTILE = {
     "targets of another domain": {"targets": single(3)},
     "targets beyond single precision": {"targets": np.full(CELLS * (CELLS + 1) // 2, 1e300)},
     "noise of another domain": {"target_noise": single(3, 3)},
-    "infinite noise": {"target_noise": single(4, 4, value=np.inf)},
+    "noise that is no number": {"target_noise": single(4, 4, value=np.nan)},
     "noise of objects": {"target_noise": np.array([[None] * 4] * 4)},
 }
 

@@ -15,7 +15,7 @@ from dpsynth.domain import Domain
 from dpsynth.inference import latent_fit
 from dpsynth.inference import pairs as inference_pairs
 from dpsynth.inference.kronecker import denoise
-from dpsynth.inference.latent_fit import MISFIT_ENOUGH, Goal, column_slices, fit_mixture, goal, softmax, stacked
+from dpsynth.inference.latent_fit import MISFIT_ENOUGH, Goal, column_slices, fit_mixture, goal, softmax, tiles
 from dpsynth.inference.pairs import LatentClass
 from dpsynth.inference.residuals import residuals
 from dpsynth.transcript import Measurement
@@ -28,11 +28,11 @@ ALL = (*SINGLES, *PAIRS)
 
 def aim_of(domain, tables, one_way, sigma=0.01):
     """A goal of the given shares, each measured with the same noise sigma (as a share of the rows)."""
-    precision = stacked(domain, {pair: np.full(domain.shape(pair), sigma**-2) for pair in tables})
     cells = sum(domain.sizes)
     freedom = float(sum((domain.size[a] - 1) * (domain.size[b] - 1) for a, b in tables))
     single = np.concatenate([one_way[c] for c in domain.columns]).astype(np.float32)
-    return Goal(domain, stacked(domain, tables), precision, single, np.full(cells, sigma**-2, dtype=np.float32), freedom)
+    parts = tiles(domain, {pair: (share, sigma**-2) for pair, share in tables.items()})
+    return Goal(domain, parts, single, np.full(cells, sigma**-2, dtype=np.float32), freedom)
 
 
 def shares(domain, whole):
@@ -49,8 +49,17 @@ def mixed_joint(seed, classes=3):
 
 def exactly(aim):
     """The same goal in double precision."""
-    arrays = ("tables", "precision", "one_way", "one_way_precision")
-    return replace(aim, **{name: getattr(aim, name).astype(np.float64) for name in arrays})
+    parts = tuple(replace(t, tables=t.tables.astype(np.float64), precision=t.precision.astype(np.float64)) for t in aim.tiles)
+    singles = {name: getattr(aim, name).astype(np.float64) for name in ("one_way", "one_way_precision")}
+    return replace(aim, tiles=parts, **singles)
+
+
+def whole(aim):
+    """float64[2, D, D]: tables and precision of all tiles, above the diagonal."""
+    found = np.zeros((2, len(aim.one_way), len(aim.one_way)))
+    for tile in aim.tiles:
+        found[:, tile.rows, tile.cells] = tile.tables, tile.precision
+    return found
 
 
 def loss_at(aim, base, logits, classes):
@@ -82,7 +91,7 @@ def test_the_loss_is_its_formula_pair_by_pair():
     e, w = softmax(aim, logits), rng.dirichlet(np.ones(4))
     blocks = column_slices(DOMAIN)
     expected = latent_fit.PULL / 2 * (w * ((logits - base) ** 2).sum(axis=0)).sum()
-    pairs = sum(((((e[blocks[a]] * w) @ e[blocks[b]].T - aim.tables[blocks[a], blocks[b]]) / 0.01) ** 2).sum() for a, b in PAIRS)
+    pairs = sum(((((e[blocks[a]] * w) @ e[blocks[b]].T - whole(aim)[0, blocks[a], blocks[b]]) / 0.01) ** 2).sum() for a, b in PAIRS)
     ones = ((((e * w).sum(axis=1) - aim.one_way) / 0.01) ** 2).sum()
     loss, misfit, _ = latent_fit._loss(aim, base, logits, e, w)
     assert loss == pytest.approx(expected + pairs / 2 + ones / 2)
@@ -144,16 +153,38 @@ def test_starts_differ_and_are_named_by_their_number():
     assert first.emissions.shape == (sum(DOMAIN.sizes), 20)
 
 
-def test_a_goal_holds_the_denoised_tables_as_shares_and_no_weight_where_nothing_was_measured():
+@pytest.mark.parametrize("rows", [1, 6, 128])
+def test_a_goal_holds_the_denoised_tables_as_shares_and_independence_where_nothing_was_measured(rows, monkeypatch):
     denoised = denoise(DOMAIN, residuals(DOMAIN, measured(DOMAIN, (*SINGLES, ("a", "b"), ("b", "d")))))
-    aim = goal(denoised)
+    monkeypatch.setattr(latent_fit, "TILE_ROWS", rows)
+    tables, precision = whole(goal(denoised))
     blocks = column_slices(DOMAIN)
-    np.testing.assert_allclose(aim.tables[blocks["b"], blocks["d"]], denoised.pairs["b", "d"].table / denoised.total, rtol=1e-5)
-    assert np.array_equal(aim.tables, aim.tables.T)
-    weighted = {(a, b) for a, b in PAIRS if aim.precision[blocks[a], blocks[b]].any()}
-    assert weighted == {("a", "b"), ("b", "d")}
-    assert aim.precision[blocks["a"], blocks["b"]] == pytest.approx((denoised.total / denoised.pairs["a", "b"].noise) ** 2)
-    assert not any(aim.precision[block, block].any() for block in blocks.values())
+    for pair in combinations(DOMAIN.columns, 2):
+        at = blocks[pair[0]], blocks[pair[1]]
+        if pair in denoised.pairs:
+            np.testing.assert_allclose(tables[at], denoised.pairs[pair].table / denoised.total, rtol=1e-5)
+            assert precision[at] == pytest.approx((denoised.total / denoised.pairs[pair].noise) ** 2)
+        else:
+            a, b = (denoised.one_way[c] / denoised.total for c in pair)
+            np.testing.assert_allclose(tables[at], np.outer(a, b), rtol=1e-5)
+            noise = min(latent_fit.UNMEASURED * np.median([p.noise for p in denoised.pairs.values()]), denoised.total / DOMAIN.cells(pair))
+            assert precision[at] == pytest.approx((denoised.total / noise) ** 2)
+    assert not precision[np.tril_indices(len(precision))].any()
+    assert not any(precision[block, block].any() for block in blocks.values())
+
+
+@pytest.mark.parametrize("rows", [1, 5, 1000])
+def test_tiles_of_any_size_give_the_same_loss_and_gradients(rows, monkeypatch):
+    pairs, ones = shares(DOMAIN, mixed_joint(1))
+    found = []
+    for size in (latent_fit.TILE_ROWS, rows):
+        monkeypatch.setattr(latent_fit, "TILE_ROWS", size)
+        aim = exactly(aim_of(DOMAIN, pairs, ones))
+        base = np.log(aim.one_way)[:, None]
+        logits = base + np.random.default_rng(0).normal(size=(len(base), 4))
+        loss, misfit, gradients = loss_at(aim, base, logits, np.zeros(4))
+        found.append(np.concatenate([[loss, misfit], *map(np.ravel, gradients)]))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-9, atol=1e-6)
 
 
 def far(model, domain, whole):
@@ -203,6 +234,24 @@ def test_every_scale_gives_distributions(rows, sigma):
         assert np.isfinite(model.marginal(clique)).all()
         assert model.marginal(clique).sum() == pytest.approx(model.total, rel=1e-4)
     assert np.isfinite(model.pair_targets.tables).all()
+
+
+@pytest.mark.parametrize("sigma", [1e-4, 1e-9])
+def test_noise_far_below_what_single_precision_can_tell_overflows_nothing(sigma):
+    """Warnings are errors here: (N / s)^2 of 10^22 and more, squared again on the way, is beyond single precision."""
+    whole = joint(DOMAIN, 10**8, 0)
+    model = LatentClass().fit(DOMAIN, [replace(m, sigma=sigma) for m in measured(DOMAIN, ALL, rows=10**8, sigma=1.0)])
+    assert far(model, DOMAIN, whole) < 0.01
+
+
+def test_pairs_that_were_not_measured_stay_near_independence():
+    """Eight columns of which two neighbours each are equal; the classes could make up any dependence between the others."""
+    domain = Domain(tuple("abcdefgh"), (6,) * 8)
+    pairs = [("a", "b"), ("c", "d"), ("e", "f"), ("g", "h")]
+    model = LatentClass().fit(domain, [Measurement(pair, (1000 * np.eye(6, dtype=np.int64)).reshape(-1), 10.0) for pair in pairs])
+    for pair in combinations(domain.columns, 2):
+        expected = np.eye(6) / 6 if pair in pairs else np.full((6, 6), 1 / 36)
+        assert np.abs(model.marginal(pair) / model.total - expected.reshape(-1)).sum() / 2 < 0.05
 
 
 SCRIPT = """

@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 from dpsynth import pipeline
-from dpsynth.core.accountant import guarantee_for
 from dpsynth.release.bundle import read_bundle, records_file, write_records
 from dpsynth.release.record import read_arrays, transcript_from, write_arrays
 from dpsynth.spec import Spec
@@ -16,8 +15,7 @@ def transcript_of(folder):
 
 def again(spec, transcript, folder):
     """Strategy, inference and sampling from the transcript alone."""
-    guarantee = guarantee_for(spec.epsilon, spec.delta)
-    model = pipeline.fit(spec, pipeline.replayed(spec, guarantee, transcript))
+    model = pipeline.fit(spec, pipeline.replayed(spec, pipeline.planned(spec)[0], transcript))
     write_records(folder / records_file(spec.format), pipeline.records(spec, model))
     write_arrays(folder / "model.npz", model.arrays())
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from dpsynth import pipeline
-from dpsynth.core.accountant import guarantee_for
 from dpsynth.errors import ProtocolError
 from dpsynth.transcript import Answer, Exchange, Replay, Transcript
 from tests.replay.again import again, transcript_of
@@ -17,7 +16,7 @@ FILES = {"csv": "synthetic.csv", "parquet": "synthetic.parquet"}
 
 
 def replayed(spec, transcript):
-    return pipeline.replayed(spec, guarantee_for(spec.epsilon, spec.delta), transcript)
+    return pipeline.replayed(spec, pipeline.planned(spec)[0], transcript)
 
 
 def changed(transcript, place, change):
@@ -59,6 +58,12 @@ def test_another_sampling_seed_makes_other_records_of_the_same_model(release, tm
     assert (tmp_path / name).read_bytes() != (release.out / name).read_bytes()
 
 
+def test_a_release_is_on_the_track_its_strategy_allows_and_verifies(release):
+    assert release.facts()["guarantee"]["track"] == {"mst": "zcdp"}.get(release.spec().strategy, "gdp")
+    assert [e["track"] for e in release.entries() if e["type"] == "PREPARE"] == [release.facts()["guarantee"]["track"]]
+    assert release.verify().exit_code == 0
+
+
 def test_the_ledger_names_the_transcript_that_is_replayed(release):
     assert transcript_of(release.out).digest() == release.entries()[-2]["body"]["transcript"] == release.facts()["transcript"]
 
@@ -91,7 +96,7 @@ def test_a_changed_table_changes_the_next_question_of_a_strategy_that_looks_at_i
         return
     asked = []
     spec = release.spec()
-    replay = Replay(transcript, spec.schema.domain, spec.unit, guarantee_for(spec.epsilon, spec.delta).rho)
+    replay = Replay(transcript, spec.schema.domain, spec.unit, pipeline.planned(spec)[0].rho)
     real = replay.ask
     replay.ask = lambda question: (asked.append(question), real(question))[1]
     from dpsynth.strategies.registry import strategy_named

@@ -20,7 +20,7 @@ from dpsynth.spec import Spec
 from tests.reports.made_up import REPORT, made_up_bundle, noisy_tables, simulated
 
 ADULT = Path(dpsynth.__file__).parent / "data" / "adult.toml"
-SECTIONS = ["guarantee", "costs", "comparison", "fit", "unprotected", "verify", "appendix"]
+SECTIONS = ["guarantee", "costs", "comparison", "fit", "unprotected", "verify", "assessment", "appendix"]
 VOID = {"meta", "br", "img", "link", "input", "base"}
 SMALL = Schema((Integer(name="age", least=0, most=89, bins=9), Categorical(name="color", values=("red", "blue")), Boolean(name="member")))
 

@@ -51,7 +51,7 @@ def test_a_budget_is_opened_planned_rehearsed_spent_twice_and_then_refused(tmp_p
     assert "would refuse" in dpsynth("plan", world.spec_file).stdout
     shown = dpsynth("ledger", "show", world.account)
     assert shown.exit_code == 0
-    assert "RELEASED" in shown.stdout
+    assert "  released  " in shown.stdout
     assert "Ada" in shown.stdout
     assert dpsynth("ledger", "verify", world.account).exit_code == 0
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from dpsynth import api, pipeline
-from dpsynth.core.accountant import guarantee_for
 from dpsynth.core.ledger import Ledger
 from dpsynth.errors import SpecError
 from dpsynth.release.bundle import write_records
@@ -63,8 +62,7 @@ def expected_records(world, folder):
         transcript = Partial(world.out).transcript()
     else:
         transcript = transcript_from(world.facts()["exchanges"], read_arrays(world.out / "measurements.npz"))
-    guarantee = guarantee_for(spec.epsilon, spec.delta)
-    records = pipeline.records(spec, pipeline.fit(spec, pipeline.replayed(spec, guarantee, transcript)))
+    records = pipeline.records(spec, pipeline.fit(spec, pipeline.replayed(spec, pipeline.planned(spec)[0], transcript)))
     write_records(folder / "expected.csv", records)
     return (folder / "expected.csv").read_bytes()
 
@@ -72,7 +70,7 @@ def expected_records(world, folder):
 @pytest.mark.parametrize(("number", "step"), WRECKS, ids=wreck_name)
 def test_whatever_stops_a_run_the_charge_is_in_the_ledger_and_the_bundle_is_whole_or_absent(wrecks, step, number):
     world = wrecks[number, step]
-    cap = guarantee_for(world.spec().epsilon, world.spec().delta).rho.value
+    cap = pipeline.planned(world.spec())[0].rho.value
     assert world.types()[0] == "PREPARE"
     assert world.types().count("PREPARE") == 1
     assert rho(world) == cap

@@ -137,6 +137,17 @@ def test_a_synthesizer_fits_and_samples(world, frame):
     assert [entry["type"] for entry in world.entries() if entry["id"] == synth.entry_] == ["PREPARE", "MEASURED"]
 
 
+def test_a_synthesizer_measures_what_has_a_target_as_precisely_as_it_must(world, frame):
+    wished = dp.Target(("age",), within=Fraction(1, 5))
+    kept = {}
+    for name, targets in (("plain", ()), ("wished", (wished,))):
+        synth = synthesizer(world, targets=targets, weights=[dp.TableWeight(("sex",), Fraction(1, 50))], rows_about=300)
+        kept[name] = next(m.sigma for m in synth.fit(frame).transcript_.measurements if m.clique == ("age",))
+    assert kept["wished"] < kept["plain"]
+    with pytest.raises(SpecError, match="rows_about"):
+        synthesizer(world, targets=[wished])
+
+
 def test_every_fit_is_charged_and_the_third_is_refused(world, frame):
     synth = synthesizer(world).fit(frame)
     first = synth.entry_

@@ -5,7 +5,7 @@ import numpy as np
 from dpsynth.core.mechanisms import l1_score
 from dpsynth.errors import BudgetRefused
 from dpsynth.privacy import PrivacyUnit
-from dpsynth.questions import MarginalQuestion
+from dpsynth.questions import ErrorsQuestion, MarginalQuestion
 from dpsynth.transcript import Answer, Measurement
 
 
@@ -38,14 +38,18 @@ class ExactAsker:
         if isinstance(question, MarginalQuestion):
             pairs = zip(question.cliques, question.sigmas, strict=True)
             return Answer(tuple(Measurement(c, self.noise(self.counts(c), sigma).astype(np.int64), sigma) for c, sigma in pairs))
+        if isinstance(question, ErrorsQuestion):
+            exact = [l1_score(self.counts(c), e, 1) for c, e in zip(question.cliques, question.estimates, strict=True)]
+            return Answer(errors=self.noise(np.array(exact, dtype=np.int64), question.noise_scale()).astype(np.int64))
         scores = [l1_score(self.counts(c), e, w) for c, e, w in zip(question.candidates, question.estimates, question.weights, strict=True)]
         return Answer(selected=int(self.choose(scores)))
 
 
 class BlindAsker:
-    """Answers of the right shape with nothing behind them, for domains too large to count."""
+    """Answers of the right shape with nothing behind them, for domains too large to count: 50 rows a cell, or `rows` in all."""
 
-    def __init__(self, domain, cap, unit=PrivacyUnit(), seed=0):
+    def __init__(self, domain, cap, unit=PrivacyUnit(), seed=0, rows=None):
+        self.rows = rows
         self.domain, self.unit, self._left, self.questions = domain, unit, cap, []
         self._rng = np.random.default_rng(seed)
 
@@ -60,7 +64,7 @@ class BlindAsker:
         self.questions.append(question)
         if isinstance(question, MarginalQuestion):
             draws = [
-                self._rng.normal(50, min(sigma, 1e12), self.domain.cells(c))
+                self._rng.normal(self._mean(c), min(sigma, 1e12), self.domain.cells(c))
                 for c, sigma in zip(question.cliques, question.sigmas, strict=True)
             ]
             return Answer(
@@ -69,4 +73,9 @@ class BlindAsker:
                     for c, values, sigma in zip(question.cliques, draws, question.sigmas, strict=True)
                 )
             )
+        if isinstance(question, ErrorsQuestion):
+            return Answer(errors=np.rint(self._rng.normal(1e6, min(question.noise_scale(), 1e12), len(question.cliques))).astype(np.int64))
         return Answer(selected=int(self._rng.integers(len(question.candidates))))
+
+    def _mean(self, clique):
+        return 50 if self.rows is None else self.rows / self.domain.cells(clique)

@@ -9,14 +9,15 @@ import pytest
 
 from dpsynth.core.curator import Curator
 from dpsynth.domain import Domain
-from dpsynth.errors import SpecError
+from dpsynth.errors import ProtocolError, SpecError
 from dpsynth.inference.pairs import LatentClass
-from dpsynth.privacy import PrivacyUnit, Rho
+from dpsynth.privacy import PrivacyUnit, Rho, gaussian_charge
 from dpsynth.questions import MarginalQuestion, total_cost
 from dpsynth.sampling.records import draw_codes
 from dpsynth.strategies import all_pairs as module
 from dpsynth.strategies.all_pairs import AllPairs, all_pairs, batches
-from dpsynth.transcript import Answer, Measurement, Replay
+from dpsynth.transcript import Answer, Measurement, Replay, Transcript
+from tests.core.rows import ListedRows
 from tests.strategies.exact import BlindAsker, ExactAsker
 
 DOMAIN = Domain(("a", "b", "c", "d"), (2, 3, 4, 5))
@@ -43,7 +44,10 @@ def wide(columns):
 @pytest.mark.parametrize("unit", UNITS, ids=["one row", "three rows"])
 @pytest.mark.parametrize("budget", BUDGETS, ids=str)
 def test_what_was_planned_can_be_asked_to_the_end_within_the_budget(budget, unit):
-    """A budget is refused in the plan or spent whole: no strategy stops half-way, when its budget is already charged."""
+    """A budget is refused in the plan or spent whole: no strategy stops half-way, when its budget is already charged.
+
+    More than noise of a scale of 1 costs is not spent: less noise nobody would notice, and its cost as Gaussian is not proved.
+    """
     cap = Rho.down(budget)
     for columns in range(1, 13):
         domain = wide(columns)
@@ -61,11 +65,16 @@ def test_what_was_planned_can_be_asked_to_the_end_within_the_budget(budget, unit
             AllPairs().measure(asker)
             spent = total_cost(asker.questions, unit)
             assert spent <= cap
-            assert spent.value > cap.value * (1 - Fraction(1, 10**9))
-            batch = total_cost(asker.questions[:2], unit).value
-            assert batch == sum(q.rho.value for q in plan.questions if q.columns)
+            assert spent.value > cap.value * (1 - Fraction(1, 10**9)) or 1.0 in asker.questions[-1].sigmas
+            batch, planned = (
+                total_cost(asker.questions[: -1 if columns > 1 else 1], unit).value,
+                sum(q.rho.value for q in plan.questions if q.columns),
+            )
+            assert planned * (1 - Fraction(1, 10**9)) - Fraction(100, 1 << 60) <= batch <= planned
             if columns > 1:
-                assert total_cost(asker.questions[2:], unit) <= plan.questions[-1].rho
+                assert total_cost(asker.questions[-1:], unit).value <= plan.questions[-1].rho.value * (1 + Fraction(1, 10**9)) + Fraction(
+                    100, 1 << 60
+                )
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -89,8 +98,8 @@ def test_one_concentrated_pair_never_asks_for_more_than_was_planned(seed):
 def test_the_batches_are_of_the_stated_shares_and_of_the_whole_budget():
     one_way, first, second = batches(CAP)
     assert one_way + first + second == CAP
-    assert float(one_way.value / CAP.value) == pytest.approx(0.05)
-    assert float(first.value / CAP.value) == pytest.approx(0.95 * 0.7)
+    assert float(one_way.value / CAP.value) == pytest.approx(0.1)
+    assert float(first.value / CAP.value) == pytest.approx(0.9 * 0.7)
 
 
 def test_every_column_then_every_pair_then_some_pairs_again():
@@ -108,7 +117,7 @@ def test_every_column_then_every_pair_then_some_pairs_again():
 def test_noise_in_the_first_batch_falls_with_the_size_of_the_table():
     asker = noisy_asker()
     AllPairs().measure(asker)
-    precisions = {pair: sigma**-2.0 for pair, sigma in zip(asker.questions[1].cliques, asker.questions[1].sigmas, strict=True)}
+    precisions = {pair: gaussian_charge(sigma) for pair, sigma in zip(asker.questions[1].cliques, asker.questions[1].sigmas, strict=True)}
     ratios = [precision / DOMAIN.cells(pair) ** 0.25 for pair, precision in precisions.items()]
     assert max(ratios) == pytest.approx(min(ratios), rel=1e-9)
 
@@ -143,7 +152,7 @@ def test_no_thread_setting_changes_a_question(monkeypatch):
     real = module.threadpool_limits
     monkeypatch.setattr(module, "threadpool_limits", lambda n: (limits.append(n), real(n))[1])
     AllPairs().measure(noisy_asker())
-    assert limits == [1]
+    assert set(limits) == {1}
 
 
 def test_a_single_column_gets_the_whole_budget():
@@ -240,6 +249,30 @@ def test_exact_counts_reach_neither_strategy_nor_model_nor_records():
         not np.array_equal(m.values, exact.sum(axis=tuple(i for i, c in enumerate(DOMAIN.columns) if c not in m.clique)).reshape(-1))
         for m in measurements
     )
+
+
+def test_a_thin_table_is_measured_as_gaussian_and_replayed_from_its_transcript():
+    """Where pairs would drown in noise, noisy errors say what to measure; what follows needs nothing but the transcript."""
+    domain = Domain(("a", "b", "c", "d"), (20, 18, 16, 14))
+    rng = np.random.default_rng(5)
+    rows = np.column_stack([rng.integers(0, size, 1000) for size in domain.sizes])
+    rows[:, 1] = rows[:, 0] % 18
+    curator = Curator(ListedRows(domain, [tuple(row) for row in rows.tolist()]), ONE, CAP, "gdp")
+    measurements = AllPairs().measure(curator)
+    curator.close()
+    transcript = curator.transcript()
+    assert [event.mechanism for event in transcript.exchanges[1].events] == ["gaussian-errors"]
+    assert len(transcript.exchanges[1].answer.errors) == len(all_pairs(domain))
+    assert {event.mechanism for event in transcript.events} == {"gaussian-errors", "discrete-gaussian"}
+    assert float(transcript.spent().value / CAP.value) == pytest.approx(1)
+    replay = Replay(transcript, domain, ONE, CAP)
+    again = AllPairs().measure(replay)
+    assert replay.finished()
+    assert [(m.clique, m.sigma, m.values.tolist()) for m in again] == [(m.clique, m.sigma, m.values.tolist()) for m in measurements]
+    other = replace(transcript.exchanges[1], answer=Answer(errors=transcript.exchanges[1].answer.errors[::-1]))
+    changed = Transcript((transcript.exchanges[0], other, *transcript.exchanges[2:]))
+    with pytest.raises(ProtocolError, match="not the one on record"):
+        AllPairs().measure(Replay(changed, domain, ONE, CAP))
 
 
 def test_one_more_row_in_an_answer_may_change_the_second_look_but_never_the_first():

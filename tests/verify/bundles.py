@@ -12,8 +12,8 @@ from dpsynth.core.accountant import guarantee_for
 from dpsynth.core.curator import Curator
 from dpsynth.core.ledger import Ledger
 from dpsynth.inference.model import FitReport
-from dpsynth.privacy import PrivacyUnit
-from dpsynth.questions import MarginalQuestion, SelectionQuestion
+from dpsynth.privacy import GDP, ZCDP, PrivacyUnit
+from dpsynth.questions import ErrorsQuestion, MarginalQuestion, SelectionQuestion
 from dpsynth.release.certificate import Certificate, Heading, LedgerReference, Settings
 from dpsynth.release.record import transcript_arrays, write_arrays
 from dpsynth.schema import Schema, column_from
@@ -31,23 +31,26 @@ ROWS = [(0, 1, 0), (1, 3, 2), (2, 0, 1), (0, 2, 0)]
 FILES = ("synthetic.csv", "measurements.npz", "model.npz")
 
 
-def answered(cap):
-    """A transcript with both kinds of question."""
-    curator = Curator(ListedRows(SCHEMA.domain, ROWS), UNIT, cap)
+def answered(cap, track):
+    """A transcript with tables, then on the Gaussian track noisy errors and on the other one a selection, then a table."""
+    curator = Curator(ListedRows(SCHEMA.domain, ROWS), UNIT, cap, track)
     curator.ask(MarginalQuestion((("sex",), ("age",), ("smokes",)), (40.0, 40.0, 41.5)))
     pairs = (("sex", "age"), ("age", "smokes"))
     estimates = tuple(np.zeros(SCHEMA.domain.cells(pair), dtype=np.int64) for pair in pairs)
-    chosen = pairs[curator.ask(SelectionQuestion(pairs, estimates, (1, 3), 200.0)).selected]
+    if track == GDP:
+        chosen = pairs[int(curator.ask(ErrorsQuestion(pairs, estimates, 60.0)).errors.argmax())]
+    else:
+        chosen = pairs[curator.ask(SelectionQuestion(pairs, estimates, (1, 3), 200.0)).selected]
     curator.ask(MarginalQuestion((chosen,), (50.0,)))
     return curator.transcript()
 
 
-def build(folder, ledger_folder):
+def build(folder, ledger_folder, track=ZCDP):
     """Writes the bundle; returns its ledger."""
     ledger = Ledger.init(ledger_folder, epsilon="2", delta="1e-9", unit="person")
-    guarantee = guarantee_for(Fraction(1), Fraction(1, 10**9))
-    entry = ledger.prepare(release="small", purpose="a test", unit=UNIT, rho=guarantee.rho, delta=Fraction(0), plan="0" * 64)
-    transcript = answered(guarantee.rho)
+    guarantee = guarantee_for(Fraction(1), Fraction(1, 10**9), track)
+    entry = ledger.prepare(release="small", purpose="a test", unit=UNIT, rho=guarantee.rho, track=track, delta=Fraction(0), plan="0" * 64)
+    transcript = answered(guarantee.rho, track)
     measured = ledger.measured(entry.id, transcript.digest(), len(transcript.events))
     folder.mkdir()
     (folder / "synthetic.csv").write_text("sex,age,smokes\nf,31,true\n")

@@ -15,6 +15,7 @@ import pytest
 
 from dpsynth.core.accountant import best_alpha, guarantee_for
 from dpsynth.core.ledger import Ledger
+from dpsynth.privacy import GDP, ZCDP, gaussian_rho, noisy_max_rho
 from dpsynth.release.record import write_arrays
 from dpsynth.verify import verify as verifier
 from dpsynth.verify.verify import verify
@@ -144,7 +145,7 @@ def dearer(record):
 def less_noise_than_said(record):
     event = first_event(record)
     event["scale"] = "80/1"
-    event["rho"] = str_fraction(verifier.up(Fraction(4, 2 * 80 * 80)))
+    event["rho"] = str_fraction(gaussian_rho(2, Fraction(80)).value)
     respend(record)
 
 
@@ -152,7 +153,7 @@ def smaller_unit(record):
     for exchange in record["exchanges"]:
         for event in exchange["events"]:
             event["sensitivity"] //= 2
-            event["rho"] = str_fraction(verifier.up(Fraction(event["sensitivity"] ** 2) / (2 * Fraction(event["scale"]) ** 2)))
+            event["rho"] = str_fraction(COST[event["mechanism"]](event["sensitivity"], Fraction(event["scale"])).value)
     respend(record)
 
 
@@ -160,8 +161,11 @@ def narrower_claim(record):
     respend(record, rho=str_fraction(Fraction(record["spent"]) - Fraction(1, 1 << 60)))
 
 
-def halved(key):
-    return lambda record: record["guarantee"].update({key: str_fraction(Fraction(record["guarantee"][key]) / 2)})
+COST = {"discrete-gaussian": gaussian_rho, "noisy-max": noisy_max_rho}
+
+
+def halved(*keys):
+    return lambda record: record["guarantee"].update({key: str_fraction(Fraction(record["guarantee"][key]) / 2) for key in keys})
 
 
 def swapped_tables(record):
@@ -176,12 +180,12 @@ def claims_nothing(record):
 FORGERIES = {
     "cheaper event": (cheaper, "cheaper or dearer than its parameters imply"),
     "dearer event": (dearer, "cheaper or dearer than its parameters imply"),
-    "smaller sensitivity": (set_in(first_event, sensitivity=1), "another sensitivity or table"),
-    "smaller sensitivity everywhere": (smaller_unit, "another sensitivity or table"),
-    "sensitivity of a selection below a row": (set_in(selection_event, sensitivity=1 << 16), "max_rows x 2\\^16"),
-    "sensitivity of a selection beyond any weight": (set_in(selection_event, sensitivity=33 * 2 << 16), "max_rows x 2\\^16"),
-    "table of other columns": (set_in(first_event, columns=["age"]), "another sensitivity or table"),
-    "unknown mechanism": (set_in(first_event, mechanism="laplace"), "not proved"),
+    "smaller sensitivity": (set_in(first_event, sensitivity=1), "another sensitivity than"),
+    "smaller sensitivity everywhere": (smaller_unit, "another sensitivity than"),
+    "sensitivity of a selection below a row": (set_in(selection_event, sensitivity=1 << 16), "another sensitivity than"),
+    "sensitivity of a selection beyond any weight": (set_in(selection_event, sensitivity=33 * 2 << 16), "another sensitivity than"),
+    "table of other columns": (set_in(first_event, columns=["age"]), "another table than it measured"),
+    "unknown mechanism": (set_in(first_event, mechanism="laplace", sensitivity=2 << 16, columns=[]), "not by a mechanism that is proved"),
     "noise that was not drawn": (less_noise_than_said, "without an event that pays"),
     "table without an event": (without_event, "without an event that pays"),
     "selection without an event": (lambda r: r["exchanges"][1]["events"].clear(), "without an event that pays"),
@@ -192,20 +196,22 @@ FORGERIES = {
     "rows of nobody": (set_in(lambda r: r["unit"], id=""), "not one this format can protect"),
     "sum above the claim": (narrower_claim, "cost more than the claimed rho"),
     "other sum": (set_in(lambda r: r, spent="1/2"), "not the sum of the events"),
-    "smaller epsilon": (halved("epsilon"), "better than rho implies"),
-    "smaller delta": (halved("delta"), "better than rho implies"),
+    "smaller epsilon": (halved("epsilon", "zcdp_epsilon"), "better than rho-zCDP implies"),
+    "smaller epsilon than zCDP's, without the Gaussian track": (halved("epsilon"), "track that is not proved"),
+    "smaller delta": (halved("delta"), "better than rho-zCDP implies"),
     "delta of zero": (set_in(lambda r: r["guarantee"], delta="0/1"), "out of all proportion"),
     "delta below zero": (set_in(lambda r: r["guarantee"], delta="-1/2"), "lowest terms"),
     "no witness": (claims_nothing, "out of all proportion"),
     "a witness beyond the digits": (set_in(lambda r: r["guarantee"], alpha=f"{10**99}/1"), "out of all proportion"),
-    "another track": (set_in(lambda r: r["guarantee"], track="gdp"), "out of all proportion"),
+    "another track": (set_in(lambda r: r["guarantee"], track="pure"), "track that is not proved"),
     "rational not in lowest terms": (set_in(lambda r: r["guarantee"], epsilon="2/2"), "lowest terms"),
     "exchange left out": (without_exchange, "measurements.npz holds other arrays"),
     "tables swapped": (swapped_tables, "not int64|larger than its table|does not hold the answers"),
     "other transcript": (set_in(lambda r: r, transcript="0" * 64), "does not hold the answers"),
-    "more cells than were measured": (lambda r: r["schema"][0].update(cells=4), "another sensitivity or table"),
+    "more cells than were measured": (lambda r: r["schema"][0].update(cells=4), "another table than it measured"),
+    "the Gaussian track with a selection": (set_in(lambda r: r["guarantee"], track="gdp"), "noisy-max.* is not Gaussian"),
     "rehearsal": (set_in(lambda r: r, rehearsal=True), "REHEARSAL"),
-    "other format": (set_in(lambda r: r, format="dpsynth-release/2"), "another format"),
+    "other format": (set_in(lambda r: r, format="dpsynth-release/1"), "another format"),
     "nothing inside": (lambda r: r.clear(), "cannot be read"),
     "events of the wrong type": (set_in(lambda r: r, exchanges=7), "cannot be read"),
 }
@@ -234,7 +240,7 @@ def test_an_array_nobody_paid_for_is_found(release):
         arrays = dict(loaded)
     write_arrays(release[0] / "measurements.npz", {**arrays, "exact": np.arange(3)})
     verdict = forged(release, lambda record: None)
-    assert "other arrays than the tables that were paid for" in failures(verdict)[0]
+    assert "other arrays than the answers that were paid for" in failures(verdict)[0]
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -249,7 +255,7 @@ def test_an_array_hidden_under_a_name_used_twice_is_found(release, told):
         if not told:
             archive.writestr("table-00000.npy", data["table-00000.npy"])
     verdict = forged(release, lambda record: told and record["exchanges"][0]["tables"][1].update(array="table-00000"))
-    assert "other arrays than the tables that were paid for" in failures(verdict)[0]
+    assert "other arrays than the answers that were paid for" in failures(verdict)[0]
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -432,13 +438,15 @@ LEDGER_FORGERIES = {
     "PREPARE missing": ({"PREPARE": None, "MEASURED": None, "RELEASED": None}, "not in this ledger"),
     "MEASURED missing": ({"MEASURED": None, "RELEASED": None}, "not in this ledger"),
     "under another id": ({kind: {"id": "other"} for kind in ("PREPARE", "MEASURED", "RELEASED")}, "not in this ledger"),
-    "for more rows": ({"PREPARE": {"body": {**PREPARED, "unit": {**PERSON, "max_rows": 3}}}, "RELEASED": None}, "another unit"),
+    "for more rows": ({"PREPARE": {"body": {**PREPARED, "unit": {**PERSON, "max_rows": 3}}}, "RELEASED": None}, "or another track or unit"),
     "for another unit": (
         {"PREPARE": {"body": {**PREPARED, "unit": {**PERSON, "id": "household"}}}, "RELEASED": None},
         "cannot stand there",
     ),
     "charged less": ({"PREPARE": {"rho": Fraction(1, 1 << 20)}, "RELEASED": None}, "charged less"),
-    "charged more than the policy": ({"PREPARE": {"rho": Fraction(1)}, "RELEASED": None}, "cannot stand there"),
+    "charged more than the policy": ({"PREPARE": {"rho": Fraction(1)}, "RELEASED": None}, "more than the policy allows"),
+    "on another track": ({"PREPARE": {"track": "gdp"}, "RELEASED": None}, "or another track or unit"),
+    "on no track": ({"PREPARE": {"track": ""}, "RELEASED": None}, "cannot stand there"),
     "another transcript": ({"MEASURED": {"body": {"transcript": "0" * 64, "events": 5}}, "RELEASED": None}, "another transcript"),
     "fewer events": ({"MEASURED": {"body": {"transcript": "", "events": 4}}, "RELEASED": None}, "another transcript"),
     "another certificate": ({}, "RELEASED entry names another certificate"),
@@ -516,10 +524,12 @@ def test_it_is_short_enough_to_read_and_needs_the_standard_library_only():
 
 
 def test_the_ledgers_arithmetic_is_the_packages():
-    for epsilon, delta in (("0.1", "1e-5"), ("1", "1e-9"), ("8", "1e-12")):
-        claim = guarantee_for(Fraction(epsilon), Fraction(delta))
-        assert verifier.within(claim.rho.value, claim.epsilon, claim.delta)
-        assert not verifier.within(claim.rho.value * Fraction(1001, 1000), claim.epsilon, claim.delta)
+    for epsilon, delta in (("0.1", "1e-5"), ("1", "1e-9"), ("8", "1e-12"), ("1", "0.1")):
+        for track in (ZCDP, GDP):
+            claim = guarantee_for(Fraction(epsilon), Fraction(delta), track)
+            account = {"open": True, "delta": Fraction(0), "policy": (claim.epsilon, claim.delta), "gaussian": track == GDP}
+            assert verifier.within({**account, "rho": claim.rho.value})
+            assert not verifier.within({**account, "rho": claim.rho.value * Fraction(1001, 1000)})
 
 
 def test_a_certificate_of_a_thousand_questions_is_checked_quickly(release):
@@ -529,5 +539,5 @@ def test_a_certificate_of_a_thousand_questions_is_checked_quickly(release):
     record["exchanges"] = [{**record["exchanges"][1], "events": record["exchanges"][1]["events"]}] * 1000
     state = {"record": json.loads(json.dumps(record))}
     start = time.monotonic()
-    list(verifier.events(state))
+    list(verifier.events(SOURCE, state))
     assert time.monotonic() - start < 5

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpsynth.errors import SpecError
-from dpsynth.privacy import NOTHING, RHO_UNIT, Guarantee, PrivacyUnit, Rho, plain, squared_ratio_rho
+from dpsynth.privacy import GDP, NOTHING, RHO_UNIT, ZCDP, Guarantee, PrivacyUnit, Rho, gaussian_charge, gaussian_rho, noisy_max_rho, plain
 
 amounts = st.fractions(0, 10**6)
 GRID = Fraction(1, RHO_UNIT)
@@ -48,7 +48,10 @@ def test_more_cannot_be_taken_than_there_is():
 @given(st.integers(1, 1 << 20), st.floats(0.01, 2.0**40))
 def test_the_cost_of_noise_is_never_below_the_exact_one(sensitivity, scale):
     exact = Fraction(sensitivity) ** 2 / (2 * Fraction(scale) ** 2)
-    assert 0 <= squared_ratio_rho(sensitivity, Fraction(scale)).value - exact < GRID
+    more = exact * (1 + 1 / (9 * Fraction(scale) ** 2))
+    assert 0 <= gaussian_rho(sensitivity, Fraction(scale)).value - more < GRID
+    assert 0 <= noisy_max_rho(sensitivity, Fraction(scale)).value - exact < GRID
+    assert gaussian_charge(scale) == pytest.approx(float(2 * more / sensitivity**2), rel=1e-12)
 
 
 @pytest.mark.parametrize("max_rows", [0, -1, 1.0, True, "2", (1 << 20) + 1])
@@ -82,8 +85,11 @@ def test_claims_are_printed_as_people_write_them(value, text):
 
 
 def test_a_guarantee_reads_as_a_sentence_that_rounds_up():
-    claim = Guarantee(Fraction(10000001, 10000000), Fraction(1, 10**9), Rho.up(Fraction(1, 3)), Fraction(10))
+    epsilon, rho = Fraction(10000001, 10000000), Rho.up(Fraction(1, 3))
+    claim = Guarantee(epsilon, Fraction(1, 10**9), rho, Fraction(10), ZCDP, epsilon)
     assert claim.sentence() == "(1.00001, 1e-9)-differential privacy, by 0.333334-zCDP"
+    claim = Guarantee(epsilon, Fraction(1, 10**9), rho, Fraction(10), GDP, Fraction(4, 3))
+    assert claim.sentence() == "(1.00001, 1e-9)-differential privacy, by mu-GDP with mu^2 = 0.666667 (zCDP alone: epsilon 1.33334)"
 
 
 def test_units_read_as_sentences():

@@ -1,5 +1,6 @@
 """Replay gives the answers on record, in order, to the same questions only, and counts the budget like the curator did."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -8,8 +9,8 @@ import pytest
 from dpsynth.core.curator import Curator
 from dpsynth.errors import ProtocolError
 from dpsynth.privacy import PrivacyUnit, Rho
-from dpsynth.questions import MarginalQuestion, SelectionQuestion
-from dpsynth.transcript import Answer, Measurement, Replay, Transcript, measure, select
+from dpsynth.questions import ErrorsQuestion, MarginalQuestion, SelectionQuestion
+from dpsynth.transcript import Answer, Measurement, Replay, Transcript, errors, measure, select
 from tests.core.rows import TWO_BY_TWO, ListedRows
 
 CAP = Rho(Fraction(1))
@@ -17,6 +18,7 @@ QUESTIONS = (
     MarginalQuestion((("a",), ("b",)), (9.0, 8.0)),
     SelectionQuestion((("a",), ("b",)), (np.zeros(2, dtype=np.int64),) * 2, (1, 1), 7.0),
     MarginalQuestion((("a", "b"),), (3.0,)),
+    ErrorsQuestion((("a",), ("b",)), (np.zeros(2, dtype=np.int64),) * 2, 7.0),
 )
 
 
@@ -55,7 +57,7 @@ def test_another_question_is_refused(recorded, question):
 
 def test_a_transcript_is_named_by_all_that_is_in_it(recorded):
     transcript, _ = recorded
-    first = transcript.exchanges[0]
+    first, last = transcript.exchanges[0], transcript.exchanges[3]
     changed = Measurement(("a",), first.answer.measurements[0].values + 1, 9.0)
     variants = [
         Transcript(transcript.exchanges[:2]),
@@ -63,8 +65,10 @@ def test_a_transcript_is_named_by_all_that_is_in_it(recorded):
         Transcript((type(first)("0" * 64, first.answer, first.events), *transcript.exchanges[1:])),
         Transcript((type(first)(first.question, Answer((changed, first.answer.measurements[1])), first.events), *transcript.exchanges[1:])),
         Transcript((type(first)(first.question, first.answer, first.events[:1]), *transcript.exchanges[1:])),
+        Transcript((*transcript.exchanges[:3], replace(last, answer=Answer(errors=last.answer.errors + np.array([0, 1]))))),
+        Transcript((*transcript.exchanges[:3], replace(last, answer=Answer()))),
     ]
-    assert len({each.digest() for each in [transcript, *variants]}) == 6
+    assert len({each.digest() for each in [transcript, *variants]}) == 8
     assert transcript.spent().value == sum(question.cost(PrivacyUnit()).value for question in QUESTIONS)
 
 
@@ -72,6 +76,17 @@ def test_asking_in_words_gives_what_was_asked_for(recorded):
     replay = Replay(recorded[0], TWO_BY_TWO, PrivacyUnit(), CAP)
     assert [m.clique for m in measure(replay, [("a",), ("b",)], [9.0, 8.0])] == [("a",), ("b",)]
     assert select(replay, QUESTIONS[1]) == QUESTIONS[1].candidates[recorded[0].exchanges[1].answer.selected]
+
+
+def test_errors_are_read_in_rows_and_one_a_clique(recorded):
+    transcript, question = recorded[0], QUESTIONS[3]
+    kept = transcript.exchanges[3].answer.errors
+    replay = Replay(Transcript(transcript.exchanges[3:]), TWO_BY_TWO, PrivacyUnit(), CAP)
+    assert errors(replay, question).tolist() == [float(Fraction(int(error), 1 << 16)) for error in kept]
+    for other in (Answer(), Answer(errors=kept[:1]), Answer(selected=0)):
+        short = Transcript((replace(transcript.exchanges[3], answer=other),))
+        with pytest.raises(ProtocolError, match="without one a clique"):
+            errors(Replay(short, TWO_BY_TWO, PrivacyUnit(), CAP), question)
 
 
 def test_a_selection_answered_without_a_choice_is_refused(recorded):

@@ -70,6 +70,7 @@ def test_the_exact_number_of_rows_is_in_no_output(three):
 def test_outputs_name_no_place_no_person_and_no_machine(three):
     world = three[0]
     secret = {str(world.folder), world.folder.name, "people.csv", "spec.toml", str(Path.home()) + "/", socket.gethostname(), str(ROOT)}
+    secret = {word for word in secret if len(word) > 5}  # a machine called "vm" is in any few thousand random bytes
     for path in world.out.iterdir():
         text = readable(path)
         assert not [word for word in secret if word.encode() in text], path.name

@@ -160,7 +160,7 @@ def shared_arguments(parser: argparse.ArgumentParser, strategies: list[str], rep
     parser.add_argument("--triples", type=int, default=TRIPLES, help="with more triples none is scored (default: %(default)s)")
     parser.add_argument("--time-limit", type=float, default=TIME_LIMIT, help="seconds a release may take (default: %(default)s)")
     parser.add_argument("--machine", default=machine(), help="kind of machine, kept with the results (default: %(default)s)")
-    parser.add_argument("--out", type=Path, help="where the results go (default: benchmarks/results); the plot goes beside them")
+    parser.add_argument("--out", type=Path, help="JSON file of the results (default: one in benchmarks/results); the plot goes beside it")
     parser.add_argument("--no-plot", action="store_true", help="no plot, which needs matplotlib")
 
 

@@ -5,9 +5,9 @@ The noisy tables are denoised jointly (see `inference.kronecker`), which also pr
 batch 2 spends the rest where the predicted errors fall most. Nothing of it depends on anything but released values, and on the targets and
 weights of the spec: these change how batch 1 is divided (see `targets`), and weights also what batch 2 gains.
 
-Where the noisy one-way tables show too few rows for that, most pairs would drown in their noise. Then the pairs' budget first asks how far
-all of them are from independence, if that is affordable, and goes to the tables that it helps most (see `preselection`): pairs with a
-target as planned, pairs that depend, and one-way tables again.
+Where the noisy one-way tables show too few rows for that, or the columns are many, most pairs would drown in their noise. Then the pairs'
+budget first asks how far all of them are from independence, if that is affordable, and goes to the tables that it helps most (see
+`preselection`): pairs with a target as planned, pairs that depend, and one-way tables again.
 """
 
 import math
@@ -38,6 +38,9 @@ FIRST = Fraction(7, 10)
 
 DROWNED = 0.25
 """Share of the rows that the noise of a pair may misplace, on average and before denoising, for all pairs to be worth measuring."""
+
+ALL_AT_ONCE = 300
+"""The pairs of 25 columns. Of more, most depend too little to be worth any noise, however many rows there are."""
 
 ERRORS_WITHIN, ERRORS_AT_MOST = 0.005, 0.06
 """Share of the rows: how precisely distances from independence are asked for, and beyond what noise they are not."""
@@ -73,7 +76,7 @@ class AllPairs:
         again = PlannedQuestion(
             "second look at pairs, at most", "discrete-gaussian", (), len(pairs), max(map(domain.cells, pairs)), even, rest
         )
-        notes = (_reason(rows_needed(domain, two_way), self.wishes),)
+        notes = (_reason(len(pairs), rows_needed(domain, two_way), self.wishes),)
         return Plan(self.name, cap, (*tables, again), division.promises, division.needs(cap), notes)
 
     def measure(self, asker: Asker) -> tuple[Measurement, ...]:
@@ -120,7 +123,12 @@ def _distances(asker: Asker, denoised: Denoised, pairs: list[Clique], limit: Rho
 
 
 def rows_needed(domain: Domain, two_way: Mapping[Clique, float]) -> float:
-    """From how many rows on the noise of pairs misplaces at most DROWNED of them on average: mean(cells sqrt(2/pi) sigma) / (2 DROWNED)."""
+    """From how many rows on all pairs are worth measuring: their noise then misplaces at most DROWNED of the rows on average.
+
+    mean(cells sqrt(2 / pi) sigma) / (2 DROWNED); never for more than ALL_AT_ONCE pairs.
+    """
+    if len(two_way) > ALL_AT_ONCE:
+        return math.inf
     misplaced = [domain.cells(pair) * math.sqrt(2 / math.pi) * sigma for pair, sigma in two_way.items()]
     return float(np.mean(misplaced)) / (2 * DROWNED)
 
@@ -134,15 +142,20 @@ def first_look(domain: Domain, unit: PrivacyUnit, cap: Rho, wishes: Wishes) -> D
     return divided(domain, unit, {**equal, **dict(zip(pairs, by_size, strict=True))}, wishes)
 
 
-def _reason(rows: float, wishes: Wishes) -> str:
+def _reason(pairs: int, rows: float, wishes: Wishes) -> str:
     """Which pairs are measured, and why."""
+    worthwhile = (
+        "one question asks how far all pairs are from independence, if noise leaves anything of the answer, and their budget goes to the "
+        "pairs and one-way tables whose expected error it lowers most; the model fills in the others. Pairs with a target are measured as "
+        "listed."
+    )
+    if rows == math.inf:
+        return f"{pairs} pairs are more than {ALL_AT_ONCE}, and most will hardly depend. So {worthwhile}"
     about = wishes.rows_about
     likely = "" if about is None else f" With {about} rows the {'first' if about >= rows else 'second'} is to be expected."
     return (
         f"All pairs are measured as listed where the noisy one-way tables show {rows:.0f} rows or more. Of fewer, noise would misplace "
-        f"over {DROWNED:.0%} in a pair: their budget then asks how far all pairs are from independence, if it can, and goes to the pairs "
-        "and one-way tables whose expected error it lowers most; the model fills in the others. "
-        f"Pairs with a target are measured as listed in any case.{likely}"
+        f"over {DROWNED:.0%} in a pair: then {worthwhile}{likely}"
     )
 
 

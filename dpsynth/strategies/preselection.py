@@ -80,6 +80,9 @@ def worthwhile(denoised: Denoised, errors: Mapping[Clique, float], budget: float
         curves[column,] = weights.get((column,), 1.0) * share * curve
     given = steepest(curves, dict.fromkeys(curves, grid), budget)
     kept = {table: precision for table, precision in given.items() if precision >= LEAST_SHARE * even}
+    if all(len(table) == 1 for table in kept):
+        # No pair is worth it: so much noise says too little about columns to tell them apart. Errors go with w^(-1/2).
+        kept = {(column,): weights.get((column,), 1.0) ** (2 / 3) for column in ones}
     return {table: precision * budget / sum(kept.values()) for table, precision in kept.items()}
 
 

@@ -18,7 +18,7 @@ from dpsynth.strategies.all_pairs import ERRORS_SHARE, AllPairs, first_look, row
 from dpsynth.strategies.preselection import independent, one_way_curve, pair_curve, settled, worthwhile
 from dpsynth.transcript import Measurement
 from dpsynth.wishes import NO_WISHES, TableWeight, Target, Wishes
-from tests.strategies.exact import ExactAsker
+from tests.strategies.exact import BlindAsker, ExactAsker
 
 DOMAIN = Domain(("a", "b", "c", "d"), (4, 5, 6, 3))
 LARGE = Domain(("a", "b", "c", "d"), (20, 18, 16, 14))
@@ -188,3 +188,14 @@ def test_the_plan_says_from_how_many_rows_on_all_pairs_are_measured_and_what_a_g
         note = AllPairs(Wishes(rows_about=about)).plan(DOMAIN, ONE, cap).notes[0]
         assert f"With {about} rows the {word} is to be expected." in note
     assert " 8000 rows or more" in note
+
+
+def test_of_many_columns_only_some_pairs_are_measured_however_many_rows_there_are():
+    columns = 26
+    domain = Domain(tuple(f"c{i:02}" for i in range(columns)), (3,) * columns)
+    plan = AllPairs(Wishes(rows_about=10**9)).plan(domain, ONE, Rho.down(Fraction(1, 10)))
+    assert plan.notes[0].startswith("325 pairs are more than 300")
+    asker = BlindAsker(domain, Rho.down(Fraction(1, 10)), rows=10**7)
+    AllPairs().measure(asker)
+    assert isinstance(asker.questions[1], ErrorsQuestion)
+    assert len([clique for clique in asker.questions[2].cliques if len(clique) == 2]) < 325

@@ -56,7 +56,7 @@ def view_of(account: Account) -> LedgerTable:
         rho=account.rho,
         spent=rows[-1].cumulative_epsilon if rows else Fraction(0),
         left_rho=left,
-        left_epsilon=_fitting(left, standing, account.track) if account.rho else standing.epsilon,
+        left_epsilon=largest_epsilon(left, standing.delta, account.track) if account.rho else standing.epsilon,
     )
 
 
@@ -80,9 +80,9 @@ def _policy_row(entry: Entry) -> PolicyRow:
     return PolicyRow(entry.seq, entry.day, entry.actor, policy.epsilon, policy.delta, rho, gaussian, *about)
 
 
-def _fitting(rho: Fraction, standing: PolicyRow, track: str) -> Fraction:
-    """An epsilon that a further release may ask for: what rho has by itself, less the step to which that was rounded up."""
-    return max(Fraction(0), _epsilon(rho, standing.delta, track) - Fraction(1, 10**6))
+def largest_epsilon(rho: Fraction, delta: Fraction, track: str) -> Fraction:
+    """What one more release may ask for where rho is left: the epsilon of rho by itself, less the step to which that was rounded up."""
+    return max(Fraction(0), _epsilon(rho, delta, track) - Fraction(1, 10**6))
 
 
 @cache

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dpsynth import canonical, pipeline
-from dpsynth.core.accountant import epsilon_of
+from dpsynth.accounts import largest_epsilon
+from dpsynth.core.accountant import epsilon_of, guarantee_for
 from dpsynth.core.ledger import Ledger, cumulative_epsilon, refuse_unless_admitted
 from dpsynth.core.ledger_chain import joined
 from dpsynth.engines.madeup import made_up_engine
@@ -117,8 +118,10 @@ def _standing(spec: Spec, guarantee: Guarantee) -> Standing:
     policy = account.policy
     if policy is None:
         return Standing(refused="the ledger states no policy")
-    after = epsilon_of(account.rho + guarantee.rho.value, policy.delta - account.delta, joined(account.track, guarantee.track))
-    return Standing(cumulative_epsilon(account), policy.epsilon, after)
+    sum_after, delta, track = account.rho + guarantee.rho.value, policy.delta - account.delta, joined(account.track, guarantee.track)
+    rest = max(Fraction(0), guarantee_for(policy.epsilon, delta, track).rho.value - sum_after)
+    left = largest_epsilon(rest, delta, track)
+    return Standing(cumulative_epsilon(account), policy.epsilon, epsilon_of(sum_after, delta, track), left=left)
 
 
 def run(

@@ -35,7 +35,7 @@ def loads(data: bytes) -> Any:
     if brackets > 1_000_000:
         raise ValueError("too many nested values")
     try:
-        value = _DECODER.decode(data.decode("ascii"))
+        value, _ = _DECODER.raw_decode(data.decode("ascii"))  # what follows the value is found below: it is not in canonical form
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     try:

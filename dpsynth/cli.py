@@ -116,17 +116,20 @@ def run(spec: Path | None, out: Path | None, rehearse: bool, resume: Path | None
     show(facts, text, as_json)
 
 
-@main.command(epilog=example("dpsynth verify out/adult --ledger budgets/adult"))
+@main.command(epilog=example("dpsynth verify out/adult --ledger budgets/adult", "dpsynth verify out/adult --ledger budgets/adult --replay"))
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--ledger", type=click.Path(path_type=Path), metavar="FOLDER", help="Check that the ledger holds this release.")
+@click.option("--replay", is_flag=True, help="Make the release again from its answers and compare questions, model and records.")
 @json_option
-def verify(folder: Path, ledger: Path | None, as_json: bool) -> None:
+def verify(folder: Path, ledger: Path | None, replay: bool, as_json: bool) -> None:
     """Recompute the guarantee from a bundle, without the data.
 
     Works offline. Exit code 4 where a rule does not hold.
     """
-    from dpsynth.verify.verify import verify as check
-
+    if replay:
+        from dpsynth.replay import verify_with_replay as check
+    else:
+        from dpsynth.verify.verify import verify as check
     verdict = check(folder, ledger)
     word = "VERIFIED" if verdict.ok else "NOT VERIFIED"
     show({"ok": verdict.ok, "lines": verdict.lines}, f"{verdict}\n{word}", as_json)
@@ -139,8 +142,9 @@ def verify(folder: Path, ledger: Path | None, as_json: bool) -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="A new .csv or .parquet file.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Public seed; the same seed gives the same records.")
 @click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only records with this value; may be repeated.")
+@json_option
 @guarded
-def sample(folder: Path, rows: int, out: Path, seed: int, where: tuple[str, ...]) -> None:
+def sample(folder: Path, rows: int, out: Path, seed: int, where: tuple[str, ...], as_json: bool) -> None:
     """Further records from a bundle's model: post-processing, free."""
     from dpsynth.api import Release
     from dpsynth.release.bundle import write_records
@@ -158,7 +162,7 @@ def sample(folder: Path, rows: int, out: Path, seed: int, where: tuple[str, ...]
         write_records(out, records)
     except OSError as error:
         raise SpecError(f"{out} cannot be written ({error.strerror}): choose another --out") from None
-    click.echo(f"{len(records)} records in {out}")
+    show({"file": str(out), "records": len(records)}, f"{len(records)} records in {out}", as_json)
 
 
 def _conditions(where: tuple[str, ...], columns: tuple[str, ...]) -> dict[str, object]:
@@ -177,12 +181,14 @@ def _conditions(where: tuple[str, ...], columns: tuple[str, ...]) -> dict[str, o
 
 @main.command(epilog=example("dpsynth report out/adult"))
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@json_option
 @guarded
-def report(folder: Path) -> None:
+def report(folder: Path, as_json: bool) -> None:
     """Render report.html anew from the rest of the bundle."""
     from dpsynth.api import rerender
 
-    click.echo(f"report: {rerender(folder)}")
+    path = rerender(folder)
+    show({"report": str(path)}, f"report: {path}", as_json)
 
 
 @main.command(

@@ -22,7 +22,8 @@ _NAME = re.compile(r"[a-z0-9-]{1,64}")
 _OUT_OF_PROPORTION = "the spec holds a number of too many digits: write one of at most 100"
 
 
-ESTIMATORS_OF = {"all-pairs": ("latent-class",), "mst": ("maxent", "private-pgm"), "independent": ("maxent", "private-pgm")}
+_TREES = ("maxent", "private-pgm")
+ESTIMATORS_OF = {"all-pairs": ("latent-class",), "aim": _TREES, "mst": _TREES, "independent": _TREES}
 """The estimators that fit what a strategy measures; the first is its default."""
 
 FORMATS = ("csv", "parquet")

@@ -48,14 +48,14 @@ KEYS = (
     Key("budget", "ledger", "text", "", "folder opened by `dpsynth ledger init`", "Account that is charged; relative to the spec file."),
     Key("budget", "epsilon", "number", "", "0.000001 to 1000", "Privacy loss this release may cause."),
     Key("budget", "delta", "number", "", "1e-300 to below 1", "Probability that the loss may be larger; well below 1 / people."),
-    Key("synthesis", "strategy", "text", '`"all-pairs"`', '`"all-pairs"`, `"mst"`, `"independent"`', "What is measured."),
+    Key("synthesis", "strategy", "text", '`"all-pairs"`', '`"all-pairs"`, `"aim"`, `"mst"`, `"independent"`', "What is measured."),
     Key("synthesis", "degree", "whole number", "`2`", "1 to 3", "Accuracy matters for all marginals of up to this many columns."),
     Key(
         "synthesis",
         "estimator",
         "text",
         "the strategy's first",
-        '`"latent-class"` (all-pairs); `"maxent"`, `"private-pgm"` (mst, independent)',
+        '`"latent-class"` (all-pairs); `"maxent"`, `"private-pgm"` (aim, mst, independent)',
         "How the model is fitted to the noisy tables.",
     ),
     Key(

@@ -27,7 +27,7 @@ VOCABULARY = frozenset(
 )
 POST_PROCESSING = ("inference", "strategies", "sampling", "release", "verify", "evaluation", "reports", "audits")
 """Each may import the vocabulary and what stands left of it; never core or engines."""
-SHELLS = frozenset(("accounts", "api", "cli", "cli_ledger", "command", "demo", "pipeline", "synthesizer", "__init__", "__main__"))
+SHELLS = frozenset(("accounts", "api", "cli", "cli_ledger", "command", "demo", "pipeline", "replay", "synthesizer", "__init__", "__main__"))
 MAY_IMPORT = {
     **dict.fromkeys(VOCABULARY, VOCABULARY),
     "core": VOCABULARY | {"core"},

@@ -15,6 +15,7 @@ Source: Dong, Roth, Su, arXiv:1905.02383, Corollary 2.13. Proof: proofs/gaussian
 """
 
 import math
+from collections.abc import Callable
 from decimal import Context, Decimal, DivisionByZero, InvalidOperation
 from fractions import Fraction
 
@@ -40,6 +41,9 @@ _ALPHA_GRID = 1 << 30
 _LARGEST_ALPHA = 1e9
 _HALVINGS = 75
 """Budgets are multiples of 2^-60 of at most 1000: beyond this many halvings nothing changes."""
+
+
+_GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 def delta_bound(alpha: Fraction, rho: Fraction, epsilon: Fraction) -> Decimal:
@@ -97,8 +101,8 @@ def allows(rho: Fraction, epsilon: Fraction, delta: Fraction, track: str) -> boo
     """Whether rho, on that track, is (epsilon, delta)-differential privacy. What zCDP allows, the Gaussian track allows too."""
     if track == GDP and rho > 0 and delta > 0:
         bound = gaussian_delta(rho, epsilon)
-        if bound is not None and bound <= delta:
-            return True
+        if bound is not None:
+            return bound <= delta  # exact but for a part in 1e20: where it does not do, zCDP, which is looser, does not either
     return admits(rho, epsilon, delta) is not None
 
 
@@ -140,13 +144,54 @@ def epsilon_of(rho: Fraction, delta: Fraction, track: str) -> Fraction:
     """
     if delta <= 0:
         raise ValueError(f"delta must be above 0, got {delta}")
-    low, high = 0, 10**6
-    while not allows(rho, Fraction(high, 10**6), delta, track):
-        high *= 2
+    r, log_delta = float(rho), math.log(delta.numerator) - math.log(delta.denominator)
+    guess = min(_near_zcdp(r, log_delta), _near_gdp(r, log_delta) if track == GDP else math.inf)
+    return Fraction(_least(round(guess * 10**6), lambda millionths: allows(rho, Fraction(millionths, 10**6), delta, track)), 10**6)
+
+
+def _least(guess: int, holds: Callable[[int], bool]) -> int:
+    """The least whole number from 1 on that holds, where all larger ones do too; a bad guess costs time, never the result."""
+    low, high, step = 0, max(1, guess), 1
+    while not holds(high):
+        low, high, step = high, high + step, 2 * step
+    step = 1
     while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if allows(rho, Fraction(middle, 10**6), delta, track) else (middle, high)
-    return Fraction(high, 10**6)
+        middle = max(high - step, (low + high) // 2)
+        low, high, step = (low, middle, 2 * step) if holds(middle) else (middle, high, step)
+    return high
+
+
+def _near_zcdp(rho: float, log_delta: float) -> float:
+    """About the least epsilon of rho-zCDP: the least, over alpha, of what solves delta(alpha) = delta. Golden section in ln(alpha - 1)."""
+
+    def epsilon(x: float) -> float:
+        alpha = 1 + math.exp(x)
+        return alpha * rho + (alpha * math.log1p(-1 / alpha) - x - log_delta) / (alpha - 1)
+
+    low, high = -20 * math.log(2), math.log(_LARGEST_ALPHA)
+    for _ in range(45):
+        left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+        low, high = (low, right) if epsilon(left) < epsilon(right) else (left, high)
+    return epsilon((low + high) / 2)
+
+
+def _near_gdp(rho: float, log_delta: float) -> float:
+    """About the least epsilon of sqrt(2 rho)-GDP among those whose a is at least 2, by halving in a; infinite for a rho of 0."""
+    mu = math.sqrt(2 * rho)
+    low, high = float(_LEAST_A), max(_LEAST_A, math.sqrt(max(0.0, -2 * log_delta)))
+    for _ in range(50):
+        a = (low + high) / 2
+        gap = _near_mills(a) - _near_mills(a + mu)
+        enough = gap <= 0 or -a * a / 2 - math.log(2 * math.pi) / 2 + math.log(gap) <= log_delta
+        low, high = (low, a) if enough else (a, high)
+    return mu * (high + mu / 2) if mu else math.inf
+
+
+def _near_mills(z: float) -> float:
+    tail = z
+    for numerator in range(8 + int(200 / (z * z)), 0, -1):
+        tail = z + numerator / tail
+    return 1 / tail
 
 
 def _ln(value: Fraction) -> Decimal:

@@ -16,7 +16,7 @@ from dpsynth.errors import SpecError
 from dpsynth.inference.junction import JunctionTree
 from dpsynth.inference.model import FitReport
 from dpsynth.inference.residuals import Residual, interaction, residuals
-from dpsynth.inference.shrinkage import weights
+from dpsynth.inference.shrinkage import shrunk, weights
 from dpsynth.inference.tree_model import TreeModel
 from dpsynth.transcript import Measurement
 
@@ -45,17 +45,15 @@ class BruteForce:
         parts = residuals(domain, measurements)
         measured_total = float(parts[()].values) if parts else 0.0
         rows = max(measured_total, LEAST_ROWS)
-        known: list[Residual] = []
-        weight = np.zeros(0)
         joint, gap, steps = np.full(cells, 1 / cells), 0.0, 0
+        largest = 0.0
         with threadpool_limits(1):
             for order in range(1, max(map(len, parts), default=0) + 1):
-                level = [part for part in parts.values() if len(part.clique) == order]
                 lower = _model(domain, joint, rows, FitReport(self.name, False, 0, 0.0, 0.0, cells))
-                weight = np.concatenate([weight, weights(level, lower)])
-                known += level
-                joint, gap, steps = joint_fit(explicit(domain, known, weight, rows), self.tolerance, self.steps)
-        report = FitReport(self.name, gap <= self.tolerance, steps, gap, self.tolerance, cells)
+                targets = tuple(shrunk(parts, order, lower).values())
+                joint, gap, steps = joint_fit(explicit(domain, targets, weights(targets), rows), self.tolerance, self.steps)
+                largest = max(largest, gap)
+        report = FitReport(self.name, largest <= self.tolerance, steps, largest, self.tolerance, cells)
         return _model(domain, joint, max(0.0, measured_total), report)
 
 
@@ -77,16 +75,20 @@ class Explicit:
         joint = softmax(self.basis @ theta)
         return joint, self.rows * (self.basis.T @ joint) - self.target + self.penalty * theta
 
+    def value(self, theta: Matrix) -> float:
+        """The dual."""
+        scores = self.basis @ theta
+        log_z = float(scores.max() + np.log(np.exp(scores - scores.max()).sum()))
+        return self.rows * log_z - float(theta @ self.target) + 0.5 * float(self.penalty @ theta**2)
+
     def newton(self, theta: Matrix, joint: Matrix, gradient: Matrix) -> Matrix:
-        """The next theta: the Newton step, halved until the slope along it is less steep than it was."""
+        """The next theta: the Newton step, halved until the value falls by a part of what the slope promises (Armijo)."""
         mean = self.basis.T @ joint
         covariance = (self.basis * joint[:, None]).T @ self.basis - np.outer(mean, mean)
         step = -np.linalg.solve(self.rows * covariance + np.diag(self.penalty), gradient)
-        first = abs(float(gradient @ step))
-        for _ in range(60):
-            if abs(float(self.at(theta + step)[1] @ step)) <= 0.9 * first:
-                break
-            step, first = step / 2, first / 2
+        slope, value = float(gradient @ step), self.value(theta)
+        while self.value(theta + step) > value + 1e-4 * slope + 1e-13 * abs(value):
+            step, slope = step / 2, slope / 2
         return np.asarray(theta + step)
 
 

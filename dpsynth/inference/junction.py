@@ -1,7 +1,7 @@
 """Junction trees: groups of columns joined so that each column's groups hang together, with their memory known beforehand."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -11,6 +11,9 @@ from dpsynth.domain import Clique, Domain
 from dpsynth.errors import SpecError
 from dpsynth.workload import maximal
 
+Neighbours = dict[int, set[int]]
+Cost = Callable[[Domain, Neighbours, int], tuple[float, float]]
+
 CELL_LIMIT = 1 << 26
 """Cells of all node tables together: 512 MB for each float64 copy, of which a fit holds about four."""
 
@@ -19,7 +22,8 @@ CELL_LIMIT = 1 << 26
 class JunctionTree:
     """Nodes with parents before children; unconnected parts hang together by empty separators, so there is one root, node 0.
 
-    nodes: columns of each node, in the order of its table: first its separator, then the columns no earlier node has.
+    nodes: columns of each node, in the order of its table: first its separator, then the columns no earlier node has, the largest last
+    (numpy sums and spreads over any axis fastest where the last one is long).
     parents: place of each node's parent, -1 for the root. separators: the columns shared with it, in domain order.
     """
 
@@ -67,38 +71,61 @@ def tree_cells(domain: Domain, cliques: Iterable[Clique]) -> int:
 
 
 def tree_nodes(domain: Domain, cliques: Iterable[Clique]) -> list[Clique]:
-    """The column groups of the better of two greedy elimination orders: fewest new edges first, or smallest table first."""
+    """The column groups of the best of three greedy elimination orders."""
+    return _best(domain, cliques)[1]
+
+
+def elimination_order(domain: Domain, cliques: Iterable[Clique]) -> Clique:
+    """The order of the columns in which eliminating them makes the groups of `tree_nodes`."""
+    return _best(domain, cliques)[0]
+
+
+def _best(domain: Domain, cliques: Iterable[Clique]) -> tuple[Clique, list[Clique]]:
+    """Orders and groups by three greedy costs: fewest new edges, smallest table, fewest cells joined by new edges."""
     graph: nx.Graph = nx.Graph()
     graph.add_nodes_from(range(len(domain.columns)))
     for clique in cliques:
         graph.add_edges_from(combinations(sorted(domain.position[column] for column in domain.clique(clique)), 2))
-    by_fill = _eliminated(domain, graph, fill_first=True)
-    by_size = _eliminated(domain, graph, fill_first=False)
-    return min(by_fill, by_size, key=lambda groups: sum(domain.cells(group) for group in groups))
+    tried = [_eliminated(domain, graph, cost) for cost in (_new_edges, _table, _new_cells)]
+    return min(tried, key=lambda each: sum(domain.cells(group) for group in each[1]))
 
 
-def _eliminated(domain: Domain, graph: nx.Graph, fill_first: bool) -> list[Clique]:
-    """Maximal groups made by eliminating the cheapest column until none is left; ties go to the earlier column."""
+def _eliminated(domain: Domain, graph: nx.Graph, cost: Cost) -> tuple[Clique, list[Clique]]:
+    """Columns by the cheapest one left, ties to the earlier, and the maximal groups this makes."""
     neighbours = {v: set(graph.adj[v]) for v in graph.nodes}
-    costs = {v: _cost(domain, neighbours, v, fill_first) for v in neighbours}
-    groups = []
+    costs = {v: cost(domain, neighbours, v) for v in neighbours}
+    order, groups = [], []
     while neighbours:
         chosen = min(costs, key=lambda v: (costs[v], v))
         around = neighbours.pop(chosen)
         del costs[chosen]
+        order.append(domain.columns[chosen])
         groups.append(tuple(domain.columns[v] for v in sorted({chosen, *around})))
         for v in around:
             neighbours[v] = (neighbours[v] | around) - {v, chosen}
         touched = around.union(*(neighbours[v] for v in around))
-        costs.update({v: _cost(domain, neighbours, v, fill_first) for v in touched})
-    return sorted(maximal(groups), key=lambda group: [domain.position[column] for column in group])
+        costs.update({v: cost(domain, neighbours, v) for v in touched})
+    return tuple(order), sorted(maximal(groups), key=lambda group: [domain.position[column] for column in group])
 
 
-def _cost(domain: Domain, neighbours: dict[int, set[int]], v: int, fill_first: bool) -> tuple[float, float]:
-    around = sorted(neighbours[v])
-    fill = sum(b not in neighbours[a] for a, b in combinations(around, 2))
-    size = math.log(domain.sizes[v]) + math.fsum(math.log(domain.sizes[u]) for u in around)
-    return (fill, size) if fill_first else (size, fill)
+def _new_edges(domain: Domain, neighbours: Neighbours, v: int) -> tuple[float, float]:
+    return len(_fill(neighbours, v)), _size(domain, neighbours, v)
+
+
+def _table(domain: Domain, neighbours: Neighbours, v: int) -> tuple[float, float]:
+    return _size(domain, neighbours, v), len(_fill(neighbours, v))
+
+
+def _new_cells(domain: Domain, neighbours: Neighbours, v: int) -> tuple[float, float]:
+    return sum(domain.sizes[a] * domain.sizes[b] for a, b in _fill(neighbours, v)), _size(domain, neighbours, v)
+
+
+def _fill(neighbours: Neighbours, v: int) -> list[tuple[int, int]]:
+    return [(a, b) for a, b in combinations(sorted(neighbours[v]), 2) if b not in neighbours[a]]
+
+
+def _size(domain: Domain, neighbours: Neighbours, v: int) -> float:
+    return math.log(domain.sizes[v]) + math.fsum(math.log(domain.sizes[u]) for u in neighbours[v])
 
 
 def _rooted(domain: Domain, groups: Sequence[Clique]) -> JunctionTree:
@@ -117,6 +144,10 @@ def _rooted(domain: Domain, groups: Sequence[Clique]) -> JunctionTree:
                 order.append(other)
     place = {group: i for i, group in enumerate(order)}
     separators = [domain.clique(sets[g] & sets[parent[g]]) if parent[g] >= 0 else () for g in order]
-    nodes = tuple(s + tuple(c for c in groups[g] if c not in s) for g, s in zip(order, separators, strict=True))
+    nodes = tuple(s + _by_size(domain, (c for c in groups[g] if c not in s)) for g, s in zip(order, separators, strict=True))
     parents = tuple(place[parent[g]] if parent[g] >= 0 else -1 for g in order)
     return JunctionTree(domain, nodes, parents, tuple(separators))
+
+
+def _by_size(domain: Domain, columns: Iterable[str]) -> Clique:
+    return tuple(sorted(columns, key=lambda column: (domain.size[column], domain.position[column])))

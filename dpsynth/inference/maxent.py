@@ -4,23 +4,27 @@ The tables are split into orthogonal residuals r_A with known noise; the model's
 shrinkage w_A = lambda_A s_A^2, estimated level by level from released values (see `shrinkage`). The fit ends on a measured duality gap.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from dpsynth.domain import Domain
+from dpsynth.domain import Clique, Domain
 from dpsynth.inference.dual import Dual, Point
 from dpsynth.inference.junction import CELL_LIMIT, junction_tree
 from dpsynth.inference.lbfgs import Memory, search
 from dpsynth.inference.metric import metric
 from dpsynth.inference.model import FitReport
 from dpsynth.inference.residuals import Residual, residuals
-from dpsynth.inference.shrinkage import noise_loss, weights
+from dpsynth.inference.shrinkage import noise_loss, shrunk, weights
 from dpsynth.inference.tree_model import TreeModel, tree_model
 from dpsynth.transcript import Measurement
+
+Potentials = Mapping[Clique, NDArray[np.float64]]
+NO_POTENTIALS: Mapping[int, Potentials] = MappingProxyType({})
 
 LEAST_ROWS = 1.0
 """Stands for a total that noise made zero or negative, so that the model is still a distribution."""
@@ -37,7 +41,7 @@ class MaxEnt:
     unconverged. cell_limit: of the junction tree.
     """
 
-    tolerance: float = 1e-4
+    tolerance: float = 1e-2
     steps: int = 5_000
     cell_limit: int = CELL_LIMIT
     name: str = field(default="maxent", init=False)
@@ -47,28 +51,40 @@ class MaxEnt:
 
         Raises SpecError for measurements that do not fit the domain, and where the junction tree would be too large.
         """
-        with threadpool_limits(1):
-            return self._fit(domain, residuals(domain, measurements))
+        return self.warm(domain, measurements, NO_POTENTIALS).model
 
-    def _fit(self, domain: Domain, parts: dict[tuple[str, ...], Residual]) -> TreeModel:
+    def warm(self, domain: Domain, measurements: Sequence[Measurement], start: Mapping[int, Potentials]) -> "Fitted":
+        """The same from the potentials of an earlier fit: the same model to the tolerance, in fewer steps."""
+        with threadpool_limits(1):
+            return self._fit(domain, residuals(domain, measurements), start)
+
+    def _fit(self, domain: Domain, parts: Mapping[Clique, Residual], start: Mapping[int, Potentials]) -> "Fitted":
         measured_total = float(parts[()].values) if parts else 0.0
         rows = max(measured_total, LEAST_ROWS)
         junction_tree(domain, parts, self.cell_limit)
-        fitted = Dual(junction_tree(domain, ()), (), np.zeros(0), rows)
-        end = End(fitted.at(np.zeros(0)), 0, 0.0)
-        steps, converged = 0, True
+        dual = Dual(junction_tree(domain, ()), (), np.zeros(0), rows)
+        end = End(dual.at(np.zeros(0)), 0, 0.0)
+        found: dict[int, Potentials] = {0: {}}
+        steps, gap = 0, 0.0
         for order in range(1, max(map(len, parts), default=0) + 1):
-            level = tuple(part for part in parts.values() if len(part.clique) == order)
             model = tree_model(end.point.model, rows, FitReport(self.name, False, 0, 0.0, 0.0, 0))
-            weight = np.concatenate([fitted.weights, weights(level, model)])
-            start = np.concatenate([end.point.theta, *(np.zeros(part.values.size) for part in level)])
-            known = (*fitted.parts, *level)
-            fitted = Dual(junction_tree(domain, [part.clique for part in known]), known, weight, rows)
-            end = minimised(fitted, start, self.tolerance, self.steps)
-            steps += end.steps
-            converged = end.gap <= self.tolerance
-        report = FitReport(self.name, converged, steps, end.gap, self.tolerance, fitted.tree.cells)
-        return tree_model(end.point.model, measured_total, report)
+            targets = tuple(shrunk(parts, order, model).values())
+            known = start.get(order, found[order - 1])
+            theta = np.concatenate([known[t.clique] if t.clique in known else np.zeros(t.values.size) for t in targets])
+            dual = Dual(junction_tree(domain, [target.clique for target in targets]), targets, weights(targets), rows)
+            end = minimised(dual, theta, self.tolerance, self.steps)
+            found[order] = dict(zip((t.clique for t in targets), (end.point.theta[where] for where in dual.slices), strict=True))
+            steps, gap = steps + end.steps, max(gap, end.gap)
+        report = FitReport(self.name, gap <= self.tolerance, steps, gap, self.tolerance, dual.tree.cells)
+        return Fitted(tree_model(end.point.model, measured_total, report), found)
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A model and, for each level of the fit, its potentials float64[cells of the clique]: where a later fit may start."""
+
+    model: TreeModel
+    potentials: Mapping[int, Potentials]
 
 
 @dataclass(frozen=True, eq=False)

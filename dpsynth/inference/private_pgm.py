@@ -4,18 +4,16 @@ Source: McKenna, Sheldon, Miklau, arXiv:1901.09136, algorithm 1, as in mbi 2. It
 sampling, reports and files are shared.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dpsynth.domain import Clique, Domain
+from dpsynth.domain import Domain
+from dpsynth.inference.interchange import mbi_domain, mbi_measurements, model_from_mbi, quiet_mbi
 from dpsynth.inference.junction import CELL_LIMIT, junction_tree
 from dpsynth.inference.model import FitReport
-from dpsynth.inference.propagation import propagate, spread
+from dpsynth.inference.propagation import propagate
 from dpsynth.inference.residuals import checked_table, residuals
 from dpsynth.inference.tree_model import TreeModel, tree_model
 from dpsynth.transcript import Measurement
@@ -40,37 +38,9 @@ class PrivatePgm:
         tree = junction_tree(domain, [m.clique for m in measured], self.cell_limit)
         parts = residuals(domain, measurements)
         total = float(parts[()].values) if parts else 0.0
-        found = _mirror_descent(domain, measured, max(total, 1.0), self.iterations) if measured else {}
-        potentials = [np.zeros(domain.shape(node)) for node in tree.nodes]
-        for clique, table in found.items():
-            host = tree.host(clique)
-            assert host is not None, "a junction tree holds every clique it was made from"
-            potentials[host] = potentials[host] + spread(table, clique, tree.nodes[host])
         report = FitReport(self.name, True, self.iterations if measured else 0, 0.0, 0.0, tree.cells, certified=False)
-        return tree_model(propagate(tree, potentials), total, report)
-
-
-def _mirror_descent(
-    domain: Domain, measurements: Sequence[Measurement], total: float, iterations: int
-) -> dict[Clique, NDArray[np.float64]]:
-    """Log-potentials float64[shape] of each of mbi's cliques, columns in the domain's order."""
-    mbi = _quiet_mbi()
-    weighted = [mbi.LinearMeasurement(np.asarray(m.values, dtype=np.float64), m.clique, float(m.sigma)) for m in measurements]
-    space = mbi.Domain(domain.columns, domain.sizes)
-    model = mbi.estimation.MirrorDescent().estimate(space, weighted, known_total=total, iters=iterations)
-    found = {}
-    for clique in model.potentials.cliques:
-        ours = domain.clique(clique)
-        factor = model.potentials[clique].transpose(ours)
-        found[ours] = np.array(factor.values, dtype=np.float64).reshape(domain.shape(ours))
-    return found
-
-
-def _quiet_mbi() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import jax
-
-        jax.config.update("jax_enable_x64", True)
-        import mbi
-    return mbi
+        if not measured:
+            return tree_model(propagate(tree, [np.zeros(domain.shape(node)) for node in tree.nodes]), total, report)
+        descent = quiet_mbi().estimation.MirrorDescent()
+        found = descent.estimate(mbi_domain(domain), mbi_measurements(measured), known_total=max(total, 1.0), iters=self.iterations)
+        return model_from_mbi(domain, found, report, total, self.cell_limit)

@@ -1,6 +1,6 @@
 """The model of the tree strategies: a distribution on a junction tree, kept as the chain of its nodes' conditionals."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ from dpsynth.domain import Clique, Domain
 from dpsynth.errors import SpecError
 from dpsynth.inference import tree_file
 from dpsynth.inference.junction import JunctionTree
+from dpsynth.inference.lattice import lattice
 from dpsynth.inference.model import Conditional, FitReport
 from dpsynth.inference.propagation import Calibrated, beliefs, collect, propagate
 
@@ -63,6 +64,16 @@ class TreeModel:
         else:
             table = joined(self.tree, self.chain, self.beliefs, clique)
         return np.ascontiguousarray(table).reshape(-1) * self.total
+
+    def marginals(self, cliques: Sequence[Clique]) -> list[Table]:
+        """`marginal` of each clique, in domain order; those within one node share their sums."""
+        hosts = [self.tree.host(clique) for clique in cliques]
+        found: dict[Clique, Table] = {}
+        for node in sorted({host for host in hosts if host is not None}):
+            own = [clique for clique, host in zip(cliques, hosts, strict=True) if host == node]
+            lowered = lattice(self.domain, self.tree.nodes[node], own).lower(self.beliefs[node])
+            found.update(zip(own, (np.ascontiguousarray(table).reshape(-1) * self.total for table in lowered), strict=True))
+        return [found[clique] if clique in found else self.marginal(clique) for clique in cliques]
 
     def conditionals(self) -> tuple[Conditional, ...]:
         """One step for each node: its new columns given its separator."""

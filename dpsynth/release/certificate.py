@@ -97,7 +97,7 @@ class Certificate:
             "unprotected": unprotected(self.schema, self.settings, self.rows_about),
             "targets": [promise.facts() for promise in self.promises],
             "weights": [{"columns": list(w.columns), "weight": canonical.rational_text(w.weight)} for w in self.weights],
-            "synthesis": self.settings.facts(),
+            "synthesis": {**self.settings.facts(), "rows_about": self.rows_about},
             "fit": _fit_facts(self.fit),
             "ledger": self.ledger.facts() if self.ledger else None,
             "registry": self.registry.facts(),

@@ -6,9 +6,11 @@ from dpsynth import canonical
 from dpsynth.release.certificate import schema_of
 from dpsynth.release.record import read_arrays, transcript_from
 from dpsynth.reports import trust
+from dpsynth.reports.accuracy import accuracy_view
 from dpsynth.reports.comparison import comparison_view
 from dpsynth.reports.costs import cost_view
 from dpsynth.reports.guarantee import guarantee_view
+from dpsynth.reports.pairs import pairs_view
 from dpsynth.reports.self_assessment import self_assessment
 from dpsynth.reports.wording import count, plural, shown
 from dpsynth.verify.verify import TRUSTED
@@ -30,7 +32,7 @@ def values(bundle: "Bundle") -> dict[str, Any]:
 
     facts = bundle.facts
     transcript = transcript_from(facts["exchanges"], read_arrays(bundle.folder / MEASUREMENTS))
-    schema = schema_of(facts)
+    schema, model, targets = schema_of(facts), bundle.model(), [tuple(target["columns"]) for target in facts["targets"]]
     return {
         "rehearsal": facts["rehearsal"],
         "release": facts["release"],
@@ -40,7 +42,9 @@ def values(bundle: "Bundle") -> dict[str, Any]:
         "columns": plural(len(schema.columns), "column"),
         "guarantee": guarantee_view(facts),
         "costs": cost_view(transcript.events, canonical.rational(facts["guarantee"]["rho"])),
-        "comparison": comparison_view(schema, transcript.measurements, bundle.model()),
+        "accuracy": accuracy_view(facts),
+        "pairs": pairs_view(facts["synthesis"]["strategy"], targets, transcript, model),
+        "comparison": comparison_view(schema, transcript.measurements, model),
         "fit": trust.fit_view(facts),
         "unprotected": trust.unprotected_view(facts),
         "assessment": self_assessment(facts),

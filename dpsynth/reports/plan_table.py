@@ -1,12 +1,15 @@
 """The plan of a release, as a table a person reads and as values a machine reads."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from textwrap import wrap
 from typing import Any
 
 from dpsynth import canonical
 from dpsynth.errors import SpecError
 from dpsynth.privacy import Guarantee, PrivacyUnit, plain
+from dpsynth.reports.wording import plain_down
 from dpsynth.strategies.strategy import Plan, PlannedQuestion
 from dpsynth.strategies.targets import three_digits_up
 from dpsynth.wishes import Promise
@@ -15,17 +18,26 @@ BYTES_PER_CELL = 8
 DRAWS_PER_SECOND = 60_000
 """OpenDP's exact sampler, on one core of an ordinary machine."""
 
+FIT_BYTES, FIT_BYTES_PER_CELL_PAIR, RECORD_BYTES = 0.35e9, 100, 6
+"""Peak memory with jointly denoised tables: by cells of all columns, squared, and by record and column. Measured with 10 to 100 columns."""
+
 SHOWN = 40
+LEAST_WIDTH = 80
+"""Letters of a line of text, also where the table is narrower."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What the account says to this release; `refused` is empty where it admits it."""
+    """What the account says to this release; `refused` is empty where it admits it.
+
+    left: what one more release could still ask for after it; epsilons of releases do not add up to the total, their rho does.
+    """
 
     spent: Fraction = Fraction(0)
     total: Fraction = Fraction(0)
     after: Fraction | None = None
     refused: str = ""
+    left: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,7 @@ class PlanTable:
             "digest": self.plan.digest(),
             "largest_table_bytes": self._bytes(),
             "refused": self.standing.refused,
+            "left_epsilon": canonical.rational_text(self.standing.left),
             "rows_about": self.rows_about,
             "targets": [promise.facts() for promise in self.plan.promises],
             "notes": list(self.plan.notes),
@@ -71,7 +84,10 @@ class PlanTable:
             f"protects  {self.unit.sentence()}",
             "",
         ]
-        return "\n".join([*head, *self._table(), "", *self.plan.notes, *self._targets(), *self._foot()])
+        table = self._table()
+        notes = [*self.plan.notes, ""] if self.plan.notes else []
+        width = max(LEAST_WIDTH, len(table[1]))
+        return "\n".join([*head, *table, "", *_wrapped([*notes, *self._targets(), *self._foot()], width)])
 
     def _table(self) -> list[str]:
         relative = ["error of table", "denoised about"] if self.rows_about else []
@@ -125,14 +141,29 @@ class PlanTable:
         relative = f"; error of table is the noise alone, as a share of {self.rows_about} rows{joint}"
         errors = kinds + (relative if self.rows_about else "")
         seconds = 1 + self.plan.cells // DRAWS_PER_SECOND
-        draws = f"at most {self.plan.cells} noise draws (about {seconds} s), largest table {self._bytes() / 1e6:.3g} MB"
-        return [errors, draws, *self._standing(), "No data was read and nothing was charged."]
+        draws = f"at most {self.plan.cells} noise draws ({seconds} s of one core), largest table {self._bytes() / 1e6:.3g} MB"
+        return [errors, draws, *self._memory(), *self._standing(), "No data was read and nothing was charged."]
+
+    def _memory(self) -> list[str]:
+        """For jointly denoised tables only: their fit holds matrices of all cells by all cells."""
+        singles = [q.cells for q in self.plan.questions if q.mechanism == "discrete-gaussian" and len(q.columns) == 1]
+        if not any(q.joint for q in self.plan.questions):
+            return []
+        records = RECORD_BYTES * len(singles) * (self.rows_about or 0)
+        gigabytes = (FIT_BYTES + FIT_BYTES_PER_CELL_PAIR * sum(singles) ** 2 + records) / 1e9
+        whose = f"with {self.rows_about} rows" if self.rows_about else "and 6 bytes for each value of the records"
+        return [f"memory of the run about {gigabytes:.2g} GB {whose}"]
 
     def _standing(self) -> list[str]:
         if self.standing.refused:
             return [f"The ledger would refuse this release: {self.standing.refused}"]
         spent, total, after = (plain(value or Fraction(0)) for value in (self.standing.spent, self.standing.total, self.standing.after))
-        return [f"The ledger admits it: {spent} of epsilon {total} is spent, {after} after this release."]
+        more = (
+            f"one more release of up to epsilon {plain_down(self.standing.left)} would remain"
+            if self.standing.left
+            else "nothing would remain"
+        )
+        return [f"The ledger admits it: {spent} of epsilon {total} is spent, {after} after this release; {more}."]
 
 
 def _met(promise: Promise) -> str:
@@ -140,6 +171,20 @@ def _met(promise: Promise) -> str:
     target = promise.target
     kept = float(three_digits_up(promise.within))
     return f"met: {' x '.join(target.columns)} within {kept:g} of {float(target.within):g} at {float(target.confidence * 100):g} %"
+
+
+def _wrapped(lines: Sequence[str], width: int) -> list[str]:
+    """Lines no longer than the width where blanks allow it; an indented line goes on below its own start, a little further in."""
+    return [
+        part
+        for line in lines
+        for part in (wrap(line, width, subsequent_indent=_further(line), break_long_words=False, break_on_hyphens=False) or [""])
+    ]
+
+
+def _further(line: str) -> str:
+    indent = len(line) - len(line.lstrip())
+    return " " * (indent + 2) if indent else ""
 
 
 def _aligned(row: list[str], widths: list[int]) -> str:

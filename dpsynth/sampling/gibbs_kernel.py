@@ -14,6 +14,10 @@ _C0, _C1, _C2 = np.float32(0.99999993), np.float32(0.69315297), np.float32(0.240
 _C3, _C4, _C5 = np.float32(0.0558236), np.float32(0.00899258), np.float32(0.00187623)
 
 
+BLOCK = 4096
+"""Records whose columns are drawn before the next ones': with all records at once, counts end further from their targets."""
+
+
 @njit(inline="always")
 def _scrambled(counter: np.uint64) -> np.uint64:
     z = (counter ^ (counter >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -55,7 +59,7 @@ def sweep(
     ends: NDArray[np.int64],
     state: np.uint64,
 ) -> None:
-    """Draws every record's columns anew, in place, column after column, each given the record's other columns.
+    """Draws every record's columns anew, in place, block after block, column after column, each given the record's other columns.
 
     records: uint16[rows, d]. field: float32[D, D], what a pair of cells adds to the logit; it falls by `pull` where a record arrives and
     rises where one leaves, so that counts are drawn to their targets at every move. base: float32[D]. Column a looks at the columns
@@ -68,39 +72,41 @@ def sweep(
     # The column's part of field and pull lies together while its records are drawn: it stays in the processor's cache.
     near, step = np.zeros(len(base) * widest, np.float32), np.zeros(len(base) * widest, np.float32)
     place, here = np.empty(len(sizes), np.int64), np.empty(len(sizes), np.int64)
-    for a in range(records.shape[1]):
-        first, size, mates = starts[a], sizes[a], partners[ends[a] : ends[a + 1]]
-        width = _padded(size)
-        if len(mates) == 0:
-            continue
-        _copy(field, near, first, size, mates, starts, sizes, place)
-        _copy(pull, step, first, size, mates, starts, sizes, place)
-        for i in range(records.shape[0]):
-            row = records[i]
-            old = np.int64(row[a])
-            for v in range(size):
-                logits[v] = base[first + v]
-            for k in range(len(mates)):
-                at = place[k] + width * np.int64(row[mates[k]])
-                here[k] = at
-                logits[old] += step[at + old]
-                for eight in range(0, width, 8):
-                    for v in range(8):
-                        logits[eight + v] += near[at + eight + v]
-            total = _exponentials(logits, size, powers, factors)
-            state += _GOLDEN
-            point = np.float32(_scrambled(state) >> np.uint64(40)) * np.float32(1 / 16777216) * total
-            new = 0
-            reached = logits[0]
-            while reached <= point and new < size - 1:
-                new += 1
-                reached += logits[new]
-            if new != old:
+    for begin in range(0, records.shape[0], BLOCK):
+        block = records[begin : begin + BLOCK]
+        for a in range(block.shape[1]):
+            first, size, mates = starts[a], sizes[a], partners[ends[a] : ends[a + 1]]
+            width = _padded(size)
+            if len(mates) == 0:
+                continue
+            _copy(field, near, first, size, mates, starts, sizes, place)
+            _copy(pull, step, first, size, mates, starts, sizes, place)
+            for i in range(block.shape[0]):
+                row = block[i]
+                old = np.int64(row[a])
+                for v in range(size):
+                    logits[v] = base[first + v]
                 for k in range(len(mates)):
-                    near[here[k] + old] += step[here[k] + old]
-                    near[here[k] + new] -= step[here[k] + new]
-                row[a] = new
-        _put_back(field, near, first, size, mates, starts, sizes, place)
+                    at = place[k] + width * np.int64(row[mates[k]])
+                    here[k] = at
+                    logits[old] += step[at + old]
+                    for eight in range(0, width, 8):
+                        for v in range(8):
+                            logits[eight + v] += near[at + eight + v]
+                total = _exponentials(logits, size, powers, factors)
+                state += _GOLDEN
+                point = np.float32(_scrambled(state) >> np.uint64(40)) * np.float32(1 / 16777216) * total
+                new = 0
+                reached = logits[0]
+                while reached <= point and new < size - 1:
+                    new += 1
+                    reached += logits[new]
+                if new != old:
+                    for k in range(len(mates)):
+                        near[here[k] + old] += step[here[k] + old]
+                        near[here[k] + new] -= step[here[k] + new]
+                    row[a] = new
+            _put_back(field, near, first, size, mates, starts, sizes, place)
 
 
 @njit(inline="always")

@@ -5,6 +5,7 @@ original is approximate: the selection is an exact noisy maximum over integer L1
 the three steps divide the budget by measured error instead of in equal thirds.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
@@ -15,81 +16,110 @@ from numpy.typing import NDArray
 
 from dpsynth.domain import Clique, Domain
 from dpsynth.privacy import PrivacyUnit, Rho
-from dpsynth.questions import ROWS_LIMIT, MarginalQuestion, SelectionQuestion, score_estimate, sigma_for
-from dpsynth.strategies.independent import divided_singles, measure_tables, planned_singles
+from dpsynth.questions import LARGEST_WEIGHT, ROWS_LIMIT, MarginalQuestion, SelectionQuestion, score_estimate, sigma_for
+from dpsynth.strategies.independent import divided_singles, measure_tables, must_tables, planned_singles
 from dpsynth.strategies.selection import planned_selections, scale_for
 from dpsynth.strategies.strategy import CELL_LIMIT, Plan, PlannedQuestion, planned_tables, refuse_large
 from dpsynth.transcript import Asker, Measurement, measure, select
 from dpsynth.wishes import NO_WISHES, Wishes
+from dpsynth.workload import Workload
 
-# On the UCI Adult table (epsilon 0.3 to 3) a tenth for the selections loses nothing to a third, and the tables gain what it saves.
+# On the UCI Adult table (epsilon 0.3 to 3) a twentieth for the selections loses nothing to a tenth or a third, and the
+# tables gain what it saves.
 ONE_WAY_SHARE = Fraction(1, 3)
-SELECTION_SHARE = Fraction(1, 10)
+SELECTION_SHARE = Fraction(1, 20)
 
 
 @dataclass(frozen=True)
 class Mst:
-    """A maximum spanning tree of the pairs that independence describes worst."""
+    """A maximum spanning tree of the pairs that independence describes worst.
+
+    workload: weighs and limits the pairs to choose from; tables that must be measured come first, and the tree joins what they leave apart.
+    None: all pairs count the same.
+    """
 
     wishes: Wishes = NO_WISHES
+    workload: Workload | None = None
     name: str = "mst"
 
     def plan(self, domain: Domain, unit: PrivacyUnit, cap: Rho) -> Plan:
-        """One-way tables, selections, and the tables of pairs that the selections will name."""
-        refuse_large(domain, ((column,) for column in domain.columns))
-        pairs = candidate_pairs(domain)
-        if not pairs:
+        """One-way tables, selections, and the tables of pairs: those that must be measured and those that the selections will name."""
+        must = must_tables(self.workload)
+        refuse_large(domain, (*((column,) for column in domain.columns), *must))
+        pairs = candidate_pairs(domain, self.workload)
+        edges = joins(domain, pairs, must)
+        if not edges and not must:
             return planned_singles(self.name, domain, unit, cap, self.wishes)
-        edges = nx.number_of_nodes(graph := nx.Graph(pairs)) - nx.number_connected_components(graph)
-        one_way, selection, two_way = shares(cap)
+        one_way, selection, two_way = shares(cap, edges)
         division = divided_singles(domain, unit, one_way, self.wishes)
-        scale, sigma = scale_for(selection, unit, edges), sigma_for(two_way, unit, edges)
-        one = MarginalQuestion(((),), (sigma,)).cost(unit)
-        largest = max(map(domain.cells, pairs))
-        return Plan(
-            self.name,
-            cap,
-            (
-                *planned_tables("one-way table", domain, unit, division.sigmas),
-                planned_selections("selection of a pair", unit, edges, len(pairs), scale),
-                PlannedQuestion("two-way table of a selected pair", "discrete-gaussian", (), edges, largest, sigma, Rho(one.value * edges)),
-            ),
-            division.promises,
-            division.needs(cap),
-        )
+        sigma = sigma_for(two_way, unit, edges + len(must))
+        questions = planned_tables("one-way table", domain, unit, division.sigmas)
+        questions += planned_tables("table that must be measured", domain, unit, dict.fromkeys(must, sigma))
+        if edges:
+            weight = max(pairs.values())
+            scale = scale_for(selection, unit, edges, weight)
+            each = MarginalQuestion(((),), (sigma,)).cost(unit)
+            largest = max(map(domain.cells, pairs))
+            questions += (
+                planned_selections("selection of a pair", unit, edges, len(pairs), scale, weight),
+                PlannedQuestion(
+                    "two-way table of a selected pair", "discrete-gaussian", (), edges, largest, sigma, Rho(each.value * edges)
+                ),
+            )
+        return Plan(self.name, cap, questions, division.promises, division.needs(cap))
 
     def measure(self, asker: Asker) -> tuple[Measurement, ...]:
         """One-way tables, then the tree's two-way tables."""
-        pairs = candidate_pairs(asker.domain)
-        if not pairs:
-            return measure_tables(asker, divided_singles(asker.domain, asker.unit, asker.remaining(), self.wishes).sigmas)
-        one_way, selection, two_way = shares(asker.remaining())
-        tables = measure_tables(asker, divided_singles(asker.domain, asker.unit, one_way, self.wishes).sigmas)
-        tree = spanning_tree(asker, tables, pairs, selection)
+        domain, must = asker.domain, must_tables(self.workload)
+        pairs = candidate_pairs(domain, self.workload)
+        edges = joins(domain, pairs, must)
+        if not edges and not must:
+            return measure_tables(asker, divided_singles(domain, asker.unit, asker.remaining(), self.wishes).sigmas)
+        one_way, selection, two_way = shares(asker.remaining(), edges)
+        tables = measure_tables(asker, divided_singles(domain, asker.unit, one_way, self.wishes).sigmas)
+        tree = (*must, *(spanning_tree(asker, tables, pairs, must, selection) if edges else ()))
         return (*tables, *measure(asker, tree, [sigma_for(two_way, asker.unit, len(tree))] * len(tree)))
 
 
-def shares(cap: Rho) -> tuple[Rho, Rho, Rho]:
-    """The budget of the one-way tables, of the selections and of the two-way tables."""
-    one_way, selection = cap.share(ONE_WAY_SHARE), cap.share(SELECTION_SHARE)
+def shares(cap: Rho, selections: int) -> tuple[Rho, Rho, Rho]:
+    """The budget of the one-way tables, of the selections (nothing where there are none) and of the other tables."""
+    one_way, selection = cap.share(ONE_WAY_SHARE), cap.share(SELECTION_SHARE if selections else Fraction(0))
     return one_way, selection, cap - one_way - selection
 
 
-def candidate_pairs(domain: Domain) -> list[Clique]:
-    """All pairs of columns whose table is not beyond the cell limit."""
-    return [pair for pair in combinations(domain.columns, 2) if domain.cells(pair) <= CELL_LIMIT]
+def candidate_pairs(domain: Domain, workload: Workload | None = None) -> dict[Clique, int]:
+    """All pairs of columns whose table is not too large, with the weight of their error: 1, or their relevance scaled to at most 32."""
+    pairs = [pair for pair in combinations(domain.columns, 2) if domain.cells(pair) <= CELL_LIMIT]
+    if workload is None:
+        return dict.fromkeys(pairs, 1)
+    worth = {pair: workload.relevance(pair) for pair in pairs if workload.allows(domain, pair)}
+    most = max(worth.values(), default=0) or 1
+    return {pair: max(1, round(LARGEST_WEIGHT * each / most)) for pair, each in worth.items()}
 
 
-def spanning_tree(asker: Asker, one_way: tuple[Measurement, ...], pairs: list[Clique], budget: Rho) -> tuple[Clique, ...]:
+def joins(domain: Domain, pairs: Iterable[Clique], must: Iterable[Clique]) -> int:
+    """How many pairs a spanning tree takes, where the tables that must be measured join columns already."""
+    graph = nx.Graph(joined := [pair for clique in must for pair in combinations(clique, 2)])
+    graph.add_nodes_from(domain.columns)
+    apart = nx.number_connected_components(graph)
+    graph.add_edges_from([*pairs, *joined])
+    return int(apart - nx.number_connected_components(graph))
+
+
+def spanning_tree(
+    asker: Asker, one_way: tuple[Measurement, ...], pairs: Mapping[Clique, int], must: Iterable[Clique], budget: Rho
+) -> tuple[Clique, ...]:
     """Kruskal's algorithm with a noisy maximum: of the pairs that join two parts, the one furthest from independence, to the last."""
     forest = nx.utils.UnionFind(asker.domain.columns)
-    estimates = {pair: score_estimate(table) for pair, table in independent_tables(one_way, pairs).items()}
-    graph = nx.Graph(pairs)
-    rounds = nx.number_of_nodes(graph) - nx.number_connected_components(graph)
-    scale = scale_for(budget, asker.unit, rounds)
+    for clique in must:
+        forest.union(*clique)
+    estimates = {pair: score_estimate(table) for pair, table in independent_tables(one_way, list(pairs)).items()}
+    rounds = joins(asker.domain, pairs, must)
     tree: list[Clique] = []
     while open_pairs := [(a, b) for a, b in pairs if forest[a] != forest[b]]:
-        question = SelectionQuestion(tuple(open_pairs), tuple(estimates[pair] for pair in open_pairs), (1,) * len(open_pairs), scale)
+        weights = tuple(pairs[pair] for pair in open_pairs)
+        scale = scale_for(budget, asker.unit, rounds, max(weights))
+        question = SelectionQuestion(tuple(open_pairs), tuple(estimates[pair] for pair in open_pairs), weights, scale)
         chosen = select(asker, question)
         forest.union(*chosen)
         tree.append(chosen)

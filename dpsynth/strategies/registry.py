@@ -3,18 +3,28 @@
 from collections.abc import Callable
 
 from dpsynth.errors import SpecError
+from dpsynth.strategies.aim import Aim
 from dpsynth.strategies.all_pairs import AllPairs
 from dpsynth.strategies.independent import Independent
 from dpsynth.strategies.mst import Mst
 from dpsynth.strategies.strategy import Strategy
 from dpsynth.wishes import NO_WISHES, Wishes
+from dpsynth.workload import Workload
 
-STRATEGIES: dict[str, Callable[[Wishes], Strategy]] = {"all-pairs": AllPairs, "independent": Independent, "mst": Mst}
+STRATEGIES: dict[str, Callable[[Wishes, Workload | None], Strategy]] = {
+    "aim": Aim,
+    "all-pairs": lambda wishes, _: AllPairs(wishes),  # it measures every pair whatever the workload
+    "independent": Independent,
+    "mst": Mst,
+}
 DEFAULT_STRATEGY = "all-pairs"
 
 
-def strategy_named(name: str, wishes: Wishes = NO_WISHES) -> Strategy:
-    """The strategy of that name, for these wishes. Raises SpecError where there is none."""
+def strategy_named(name: str, wishes: Wishes = NO_WISHES, workload: Workload | None = None) -> Strategy:
+    """The strategy of that name, for these wishes and this workload (None: all marginals of up to two columns).
+
+    Raises SpecError where there is none.
+    """
     if name not in STRATEGIES:
         raise SpecError(f"synthesis.strategy must be one of {sorted(STRATEGIES)}, got {name!r}")
-    return STRATEGIES[name](wishes)
+    return STRATEGIES[name](wishes, workload)

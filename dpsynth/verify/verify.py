@@ -33,6 +33,7 @@ TRUSTED = (
     "that the noise came from the operating system's generator, unseeded",
     "that the public facts of the schema (bounds, categories) were not read off the private data",
     "that no second ledger and no copy of the data exists for the same people",
+    "that the questions were the strategy's, and model and records follow from the answers (`dpsynth verify --replay` shows it)",
 )
 
 

@@ -9,9 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dpsynth.core import accountant
-from dpsynth.core.accountant import admits, best_alpha, delta_bound, epsilon_of, guarantee_for
+from dpsynth.core.accountant import admits, allows, best_alpha, delta_bound, epsilon_of, gaussian_delta, guarantee_for
 from dpsynth.errors import SpecError
-from dpsynth.privacy import ZCDP, Rho
+from dpsynth.privacy import GDP, ZCDP, Rho
 from dpsynth.verify import verify
 
 CLAIMS = [(e, d) for e in ("0.001", "0.1", "1", "4", "32", "1000") for d in ("1e-5", "1e-9", "1e-30", "0.5", "1e-300")]
@@ -106,6 +106,56 @@ def test_epsilon_grows_with_rho_and_is_rounded_up(first, second, delta):
     assert e_low <= e_high
     assert admits(low, e_low, Fraction(delta)) is not None
     assert e_low == Fraction(1, 10**6) or admits(low, e_low - Fraction(1, 10**6), Fraction(delta)) is None
+
+
+def halved(rho, delta, track):
+    """The least millionth that is allowed, by halving alone and from both proofs: slow, and what `epsilon_of` has to give bit for bit."""
+
+    def allowed(millionths):
+        epsilon = Fraction(millionths, 10**6)
+        bound = gaussian_delta(rho, epsilon) if track == GDP and rho else None
+        return (bound is not None and bound <= delta) or admits(rho, epsilon, delta) is not None
+
+    low, high = 0, 10**6
+    while not allowed(high):
+        high *= 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if allowed(middle) else (middle, high)
+    return Fraction(high, 10**6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.one_of(rhos, st.just(Fraction(0)), st.integers(1, 1 << 40).map(lambda n: n * GRID), st.fractions(50, 10**6, max_denominator=10**6)),
+    st.one_of(
+        st.integers(1, 300).map(lambda n: Fraction(1, 10**n)),
+        st.fractions(Fraction(1, 1000), Fraction(999, 1000), max_denominator=10**6),
+        st.just(Fraction(1, 10**400)),
+    ),
+    st.sampled_from([GDP, ZCDP]),
+)
+def test_epsilon_is_the_least_millionth_that_is_allowed(rho, delta, track):
+    assert epsilon_of(rho, delta, track) == halved(rho, delta, track)
+
+
+@pytest.mark.parametrize("track", [GDP, ZCDP])
+@pytest.mark.parametrize("guess", [lambda rho, log_delta: 0.0, lambda rho, log_delta: 77.0, lambda rho, log_delta: -1e3])
+def test_a_bad_guess_costs_time_and_changes_no_epsilon(monkeypatch, track, guess):
+    rho, delta = Fraction(1, 60), Fraction(1, 10**9)
+    expected = halved(rho, delta, track)
+    monkeypatch.setattr(accountant, "_near_zcdp", guess)
+    monkeypatch.setattr(accountant, "_near_gdp", guess)
+    assert epsilon_of(rho, delta, track) == expected
+
+
+def test_a_guess_leaves_two_bounds_to_evaluate(monkeypatch):
+    asked = []
+    monkeypatch.setattr(accountant, "allows", lambda *given: (asked.append(given), allows(*given))[1])
+    for track in (GDP, ZCDP):
+        for rho in ("1e-7", "0.0166", "3", "400"):
+            epsilon_of(Fraction(rho), Fraction(1, 10**9), track)
+    assert len(asked) <= 2 * 8 + 2  # the guess is off by more than a millionth next to never
 
 
 @settings(max_examples=25, deadline=None)

@@ -203,6 +203,12 @@ def test_the_track_buys_more_than_zcdp_and_says_what_zcdp_alone_would_prove(epsi
     assert allows(claim.rho.value, epsilon_of(claim.rho.value, claim.delta, GDP), claim.delta, GDP)
 
 
+@pytest.mark.parametrize("epsilon", ["0.1", "0.5", "1", "2", "4", "8"])
+def test_at_a_delta_of_a_billionth_the_track_buys_a_tenth_more(epsilon):
+    alone, claim = (guarantee_for(Fraction(epsilon), Fraction(1, 10**9), track).rho.value for track in (ZCDP, GDP))
+    assert 1.08 < claim / alone < 1.12
+
+
 @pytest.mark.parametrize(("epsilon", "delta"), CLAIMS[:6])
 def test_the_track_claims_no_more_than_other_accountants_allow(epsilon, delta):
     losses = pytest.importorskip("dp_accounting.pld.privacy_loss_mechanism", reason="dp-accounting is an oracle, not a dependency")

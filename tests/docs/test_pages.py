@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from dpsynth.errors import BudgetRefused, SourceError, SpecError, VerificationFailed
+from dpsynth.replay import verify_with_replay
 from dpsynth.verify.verify import verify, verify_ledger
+from tests.stories.world import World
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -96,9 +98,12 @@ def test_each_line_of_the_verifier_is_explained_and_none_is_made_up(tmp_path):
     assert run_in(tmp_path, "dpsynth", "demo", "--quiet", "--out", "demo").returncode == 0
     folder, account = tmp_path / "demo", tmp_path / "demo-ledger"
     with_ledger, alone, ledger = (places(v.lines) for v in (verify(folder, account), verify(folder), verify_ledger(account)))
+    world = World.made(tmp_path / "small")
+    assert world.run().exit_code == 0
+    replayed = places(verify_with_replay(world.out).lines)
     entries = (account / "ledger.jsonl").read_bytes().splitlines(keepends=True)
     (account / "ledger.jsonl").write_bytes(b"".join(entries[:-1]))  # as if the run had stopped before RELEASED
-    seen = [*with_ledger, *alone, *ledger, *places(verify(folder, account).lines)]
+    seen = [*with_ledger, *alone, *ledger, *replayed, *places(verify(folder, account).lines)]
     assert None not in seen
     assert set(seen) == set(range(len(explained())))
     assert with_ledger == sorted(with_ledger)

@@ -198,3 +198,11 @@ def test_estimators_are_found_by_name():
     assert all(estimator(name).name == name for name in ESTIMATORS)
     with pytest.raises(SpecError, match="maxent"):
         estimator("least-squares")
+
+
+def test_many_marginals_at_once_are_those_asked_one_by_one():
+    model = MaxEnt().fit(DOMAIN, measured(DOMAIN, SHAPES["overlapping triples"]))
+    queries = [DOMAIN.clique(c) for k in range(1, 4) for c in combinations(DOMAIN.columns, k)]
+    for query, table in zip(queries, model.marginals(queries), strict=True):
+        np.testing.assert_allclose(table, model.marginal(query), rtol=1e-12)
+    assert model.marginals([]) == []

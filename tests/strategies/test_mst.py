@@ -9,11 +9,12 @@ import pytest
 from dpsynth.domain import Domain
 from dpsynth.errors import SpecError
 from dpsynth.privacy import Rho
-from dpsynth.questions import ROWS_LIMIT, MarginalQuestion, SelectionQuestion
+from dpsynth.questions import ROWS_LIMIT, MarginalQuestion, SelectionQuestion, total_cost
 from dpsynth.strategies import mst
 from dpsynth.strategies.independent import Independent
 from dpsynth.strategies.mst import Mst, candidate_pairs, independent_tables
 from dpsynth.transcript import Measurement
+from dpsynth.workload import Workload
 from tests.strategies.exact import BlindAsker, ExactAsker
 
 DOMAIN = Domain(("a", "b", "c", "d", "e"), (2, 3, 2, 4, 2))
@@ -138,3 +139,34 @@ def test_the_independent_strategy_asks_once_for_all_columns():
     for axis, m in enumerate(measurements):
         assert m.values.tolist() == table.sum(axis=tuple(i for i in range(5) if i != axis)).tolist()
     assert len({m.sigma for m in measurements}) == 1
+
+
+def test_tables_that_must_be_measured_are_part_of_the_tree_and_weights_follow_the_workload():
+    work = Workload({("a", "b"): 5, ("c", "d"): 1}, must=(("a", "b", "c"), ("d",)))
+    plan = Mst(workload=work).plan(DOMAIN, BlindAsker(DOMAIN, CAP).unit, CAP)
+    asker = ExactAsker(DOMAIN, joint(3), CAP)
+    tree = [m.clique for m in Mst(workload=work).measure(asker) if len(m.clique) > 1]
+    assert tree[0] == ("a", "b", "c")
+    assert nx.is_tree(nx.Graph([("a", "b"), ("b", "c"), *tree[1:]]))
+    selections = [question for question in asker.questions if isinstance(question, SelectionQuestion)]
+    assert len(selections) == 2 == sum(q.times for q in plan.questions if q.what.startswith("selection"))
+    assert dict(zip(selections[0].candidates, selections[0].weights, strict=True))["a", "d"] == 19  # (5 + 1) / 10 of 32
+    assert total_cost(asker.questions, asker.unit) <= CAP
+    assert float(sum(q.rho.value for q in plan.questions) / CAP.value) == pytest.approx(1, abs=1e-9)
+
+
+def test_where_the_tables_that_must_be_measured_join_all_columns_nothing_is_selected():
+    work = Workload({}, must=(("a", "b"), ("b", "c"), ("c", "d"), ("d", "e")))
+    asker = ExactAsker(DOMAIN, joint(3), CAP)
+    assert [m.clique for m in Mst(workload=work).measure(asker)][5:] == list(work.must)
+    assert not any(isinstance(question, SelectionQuestion) for question in asker.questions)
+    assert asker.remaining().value < CAP.value / 1000
+
+
+def test_independent_measures_what_must_be_with_the_noise_of_the_columns():
+    work = Workload({}, must=(("a", "b"),))
+    asker = ExactAsker(DOMAIN, joint(3), CAP)
+    measured = Independent(workload=work).measure(asker)
+    assert [m.clique for m in measured][5:] == [("a", "b")]
+    assert len({m.sigma for m in measured}) == 1
+    assert [q.what for q in Independent(workload=work).plan(DOMAIN, asker.unit, CAP).questions][-1] == "table that must be measured"

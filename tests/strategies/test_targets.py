@@ -3,8 +3,10 @@
 import math
 import re
 import warnings
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from dpsynth.domain import Domain
 from dpsynth.errors import SpecError, TargetsRefused
 from dpsynth.privacy import PrivacyUnit, Rho, gaussian_charge
 from dpsynth.questions import MarginalQuestion, total_cost
+from dpsynth.strategies import misplaced as quantiles
 from dpsynth.strategies.misplaced import CONVOLVED, _by_chernoff, _by_convolution, _magnitudes, largest_sigma, misplaced
 from dpsynth.strategies.registry import strategy_named
 from dpsynth.strategies.targets import FLOOR, _times, divided
@@ -195,6 +198,21 @@ WISHES = st.builds(
 CAPS = st.integers(1, 10**6).map(lambda n: Rho.down(Fraction(n, 10**6)))
 
 
+@contextmanager
+def coarse_quantiles():
+    """Quantiles of the noise on a grid 16 times as coarse: bounds as ever, a little wider, and found 10 times as fast."""
+    cached = (quantiles.misplaced, quantiles.largest_sigma)
+    for function in cached:
+        function.cache_clear()
+    try:
+        with patch.object(quantiles, "LENGTH", 1 << 14):
+            yield
+    finally:
+        for function in cached:
+            function.cache_clear()
+
+
+@coarse_quantiles()  # how tight they are is tested above
 @settings(max_examples=40, deadline=None)
 @given(wished=WISHES, cap=CAPS, unit=st.sampled_from(UNITS))
 def test_budgets_are_never_exceeded_targets_always_hold_and_what_a_refusal_says_is_true(wished, cap, unit):

@@ -1,0 +1,235 @@
+"""Both tree estimators on the same cliques and the same noise: error, seconds, memory, duality gap.
+
+    python -m benchmarks.inference                                           packaged table and three simulated networks
+    python -m benchmarks.inference adult.csv nltcs.csv network-50x20000      files of codes (NAME-domain.json beside them), networks by name
+
+Two settings for every table and noise. "pairs": each pair by itself, measured together with its two one-way tables. "tree": all one-way
+tables and the pairs furthest from independence that a junction tree of so many cells has room for, in a fresh process for each estimator.
+Errors are mean total variation distances of a pair. Seconds are wall time of a fit, the first in its process (compilers included) and
+again; MiB are what the first one added to the peak of its process. Ratios are maxent / private-pgm.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.command import machine
+from benchmarks.results import FOLDER, SCHEMA
+from benchmarks.tables import PACKAGED, PublicTable, table_named
+from dpsynth.domain import Clique, Domain
+from dpsynth.inference.growth import growth
+from dpsynth.inference.interchange import quiet_mbi
+from dpsynth.inference.maxent import MaxEnt
+from dpsynth.inference.model import Estimator
+from dpsynth.inference.private_pgm import PrivatePgm
+from dpsynth.inference.tree_model import TreeModel
+from dpsynth.transcript import Measurement
+from dpsynth.version import VERSION
+
+TABLES = [PACKAGED, "network-20x20000", "network-50x20000", "network-100x20000"]
+SIGMAS = [30.0, 45.0, 100.0]
+CELLS = [1_000, 10_000, 100_000, 1_000_000]
+ESTIMATORS: Mapping[str, type[MaxEnt] | type[PrivatePgm]] = {"maxent": MaxEnt, "private-pgm": PrivatePgm}
+HEADER = " ".join(
+    [f"{'table':<22} {'setting':<8} {'sigma':>6} {'cells':>9} {'estimator':<12}", " measured   others  first s  again s    MiB gap"]
+)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One estimator on one problem; None is what was not taken. measured, others: mean error of measured pairs and of the rest."""
+
+    data: str
+    setting: str
+    sigma: float
+    cells: int
+    estimator: str
+    measured: float
+    others: float | None = None
+    seconds: float | None = None
+    seconds_again: float | None = None
+    mib: float | None = None
+    gap: float | None = None
+
+    def row(self) -> str:
+        def shown(value: float | None, form: str) -> str:
+            return "-".rjust(int(form.partition(".")[0])) if value is None else format(value, form)
+
+        numbers = [shown(self.measured, "9.5f"), shown(self.others, "8.5f"), shown(self.seconds, "8.2f"), shown(self.seconds_again, "8.2f")]
+        start = f"{self.data:<22} {self.setting:<8} {self.sigma:>6g} {self.cells:>9,} {self.estimator:<12}"
+        return " ".join([start, *numbers, shown(self.mib, "6.0f"), shown(self.gap, "5.0e")])
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Noisy tables, and the exact ones of the pairs that errors are taken of; it travels between processes."""
+
+    columns: Clique
+    sizes: tuple[int, ...]
+    measurements: tuple[Measurement, ...]
+    exact: Mapping[Clique, np.ndarray]
+
+    @property
+    def domain(self) -> Domain:
+        return Domain(self.columns, self.sizes)
+
+
+def counts(table: PublicTable, clique: Clique) -> np.ndarray:
+    """int64[cells]: rows of the table in each cell."""
+    codes = [table.codes[:, table.domain.position[column]].astype(np.int64) for column in clique]
+    return np.bincount(np.ravel_multi_index(codes, table.domain.shape(clique)), minlength=table.domain.cells(clique))
+
+
+def problem(table: PublicTable, cliques: Sequence[Clique], sigma: float, domain: Domain, pairs: Iterable[Clique]) -> Problem:
+    """The cliques with noise that depends on the table's name, the clique and sigma only: every estimator sees the same."""
+    measured = []
+    for clique in cliques:
+        rng = np.random.default_rng([*map(ord, table.name), *(table.domain.position[c] for c in clique), int(sigma * 1000)])
+        exact = counts(table, clique)
+        measured.append(Measurement(clique, np.rint(exact + rng.normal(0, sigma, len(exact))).astype(np.int64), sigma))
+    return Problem(domain.columns, domain.sizes, tuple(measured), {pair: counts(table, pair) for pair in pairs})
+
+
+def errors(model: TreeModel, exact: Mapping[Clique, np.ndarray]) -> dict[Clique, float]:
+    """Total variation distance of each pair's table."""
+    found = zip(exact.items(), model.marginals(list(exact)), strict=True)
+    return {pair: float(np.abs(table / table.sum() - truth / truth.sum()).sum() / 2) for (pair, truth), table in found}
+
+
+def each_pair(table: PublicTable, sigma: float, most: int) -> list[Fit]:
+    """The setting "pairs": at most so many of them, evenly spaced."""
+    pairs = list(combinations(table.domain.columns, 2))
+    pairs = pairs[:: -(-len(pairs) // most)]
+    found: dict[str, list[float]] = {name: [] for name in ESTIMATORS}
+    for pair in pairs:
+        domain = Domain(pair, table.domain.shape(pair))
+        given = problem(table, [(pair[0],), (pair[1],), pair], sigma, domain, [pair])
+        for name, make in ESTIMATORS.items():
+            found[name].append(errors(make().fit(domain, given.measurements), given.exact)[pair])
+    cells = sum(map(table.domain.cells, pairs))
+    return [Fit(table.name, "pairs", sigma, cells, name, float(np.mean(found[name]))) for name in ESTIMATORS]
+
+
+def tree_pairs(table: PublicTable, cells: int) -> tuple[list[Clique], int]:
+    """The pairs furthest from independence that a tree of so many cells has room for, and its cells."""
+    shares = {column: counts(table, (column,)) / len(table.codes) for column in table.domain.columns}
+
+    def distance(pair: Clique) -> float:
+        independent = np.outer(shares[pair[0]], shares[pair[1]]).ravel()
+        return float(np.abs(counts(table, pair) / len(table.codes) - independent).sum())
+
+    found: list[Clique] = []
+    grown = growth(table.domain)
+    for pair in sorted(combinations(table.domain.columns, 2), key=distance, reverse=True):
+        if grown.cells_with(pair) <= cells:
+            grown = grown.grown(pair)
+            found.append(pair)
+    return found, grown.cells
+
+
+def one_tree(table: PublicTable, sigma: float, cells: int, most: int) -> list[Fit]:
+    """The setting "tree", each estimator in a process of its own; errors of at most so many unmeasured pairs."""
+    pairs, size = tree_pairs(table, cells)
+    others = [pair for pair in combinations(table.domain.columns, 2) if pair not in pairs]
+    others = others[:: max(1, -(-len(others) // most))]
+    given = problem(table, [*((column,) for column in table.domain.columns), *pairs], sigma, table.domain, [*pairs, *others])
+    fits = []
+    for name in ESTIMATORS:
+        with ProcessPoolExecutor(1, get_context("spawn")) as apart:
+            seconds, again, mib, gap, found = apart.submit(timed, name, given).result()
+        own, rest = [found[pair] for pair in pairs], [found[pair] for pair in others]
+        other = float(np.mean(rest)) if rest else None
+        fits.append(Fit(table.name, "tree", sigma, size, name, float(np.mean(own)) if own else 0.0, other, seconds, again, mib, gap))
+    return fits
+
+
+def timed(name: str, given: Problem) -> tuple[float, float, float, float | None, dict[Clique, float]]:
+    """Seconds of the first and the second fit, MiB the first added to the peak, the gap where it is measured, errors."""
+    estimator: Estimator = ESTIMATORS[name]()
+    if name == "private-pgm":
+        quiet_mbi()  # imports are no part of a fit
+    MaxEnt().fit(Domain(("a",), (2,)), [])
+    before, start = peak_mib(), time.perf_counter()
+    model = estimator.fit(given.domain, given.measurements)
+    middle, after = time.perf_counter(), peak_mib()
+    estimator.fit(given.domain, given.measurements)
+    assert isinstance(model, TreeModel)
+    gap = model.report.gap if model.report.certified else None
+    return middle - start, time.perf_counter() - middle, after - before, gap, errors(model, given.exact)
+
+
+def peak_mib() -> float:
+    """Largest resident size of this process so far; 0 where the system does not tell."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
+
+
+def ratios(fits: Sequence[Fit]) -> str:
+    """maxent / private-pgm of two fits of one problem."""
+    ours, theirs = fits
+    names = ("measured", "others", "seconds", "seconds_again", "mib")
+    known = [(n, getattr(ours, n), getattr(theirs, n)) for n in names]
+    return "    ratio: " + ", ".join(f"{name} {a / b:.3g}" for name, a, b in known if a is not None and b)
+
+
+def plot(fits: Sequence[Fit], path: Path, title: str) -> Path:
+    """Seconds of the second fit against cells of the tree."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.5, 4.2), layout="constrained")
+    panel = figure.subplots()
+    for name, mark in zip(ESTIMATORS, "os", strict=True):
+        own = sorted((fit.cells, fit.seconds_again) for fit in fits if fit.estimator == name and fit.seconds_again)
+        panel.plot([x for x, _ in own], [y for _, y in own], mark, label=name, alpha=0.8)
+    panel.set(xscale="log", yscale="log", xlabel="cells of the junction tree", ylabel="seconds of a fit, compiled", title=title)
+    panel.title.set_fontsize(9)
+    panel.grid(visible=True, color="#dddddd", linewidth=0.6)
+    panel.legend(frameon=False)
+    figure.savefig(path, dpi=130)
+    return path
+
+
+def arguments(words: list[str] | None) -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables", nargs="*", default=TABLES, help="files of codes, networks by name, or the packaged table")
+    parser.add_argument("--sigmas", type=float, nargs="*", default=SIGMAS)
+    parser.add_argument("--cells", type=int, nargs="*", default=CELLS, help="of the trees; the first sigma only")
+    parser.add_argument("--pairs", type=int, default=120, help="pairs at most, evenly spaced (default: %(default)s)")
+    parser.add_argument("--machine", default=machine(), help="kind of machine, for the record")
+    parser.add_argument("--out", type=Path, default=FOLDER / "inference.json")
+    parser.add_argument("--no-plot", action="store_true")
+    return parser.parse_args(words)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Every table in both settings; what is known so far is written after every problem."""
+    given = arguments(words)
+    fits: list[Fit] = []
+    print(HEADER)
+    for table in map(table_named, given.tables):
+        for pairs, sigma, cells in [*((True, s, 0) for s in given.sigmas), *((False, given.sigmas[0], c) for c in given.cells)]:
+            found = each_pair(table, sigma, given.pairs) if pairs else one_tree(table, sigma, cells, given.pairs)
+            fits += found
+            print("\n".join([*(fit.row() for fit in found), ratios(found)]), flush=True)
+            facts: dict[str, Any] = {"benchmark": "inference", "schema": SCHEMA, "machine": given.machine, "version": VERSION}
+            given.out.parent.mkdir(parents=True, exist_ok=True)
+            given.out.write_text(json.dumps({**facts, "runs": [asdict(fit) for fit in fits]}, indent=1) + "\n", encoding="utf-8")
+    if not given.no_plot:
+        print(f"Plot: {plot(fits, given.out.with_suffix('.png'), f'dpsynth {VERSION}, {given.machine}')}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+from itertools import combinations
+
+import networkx as nx
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dpsynth.domain import Domain
+from dpsynth.inference.growth import growth
+from dpsynth.inference.junction import tree_cells
+
+COLUMNS = tuple("abcdefgh")
+groups = st.lists(st.sets(st.sampled_from(COLUMNS), min_size=1, max_size=4), max_size=8)
+sizes = st.lists(st.integers(1, 5), min_size=8, max_size=8)
+
+
+def graph_of(cliques):
+    graph = nx.Graph()
+    graph.add_nodes_from(COLUMNS)
+    graph.add_edges_from(pair for clique in cliques for pair in combinations(clique, 2))
+    return graph
+
+
+@given(groups, sizes)
+def test_the_nodes_are_those_of_a_chordal_graph_that_holds_the_cliques(wanted, counts):
+    domain = Domain(COLUMNS, tuple(counts))
+    grown = growth(domain, [domain.clique(group) for group in wanted])
+    graph = graph_of(grown.nodes())
+    assert nx.is_chordal(graph)
+    assert {frozenset(node) for node in grown.nodes()} == {frozenset(clique) for clique in nx.find_cliques(graph)}
+    assert all(any(group <= set(node) for node in grown.nodes()) for group in wanted)
+    assert grown.cells == sum(map(domain.cells, grown.nodes())) == tree_cells(domain, grown.cliques)
+
+
+@given(groups, st.sets(st.sampled_from(COLUMNS), min_size=1, max_size=4), sizes)
+def test_what_a_clique_would_cost_is_what_it_costs_in_this_order(wanted, more, counts):
+    domain = Domain(COLUMNS, tuple(counts))
+    before = growth(domain, [domain.clique(group) for group in wanted])
+    clique = domain.clique(more)
+    predicted = before.cells_with(clique)
+    assert predicted >= before.cells
+    after = before.grown(clique)
+    assert after.cells <= predicted
+    assert any(more <= set(node) for node in after.nodes())
+    assert (predicted == before.cells) == any(more <= set(node) for node in before.nodes()) or 1 in counts
+
+
+def test_a_clique_that_closes_a_cycle_costs_its_triangles():
+    domain = Domain(tuple("abcd"), (10, 2, 10, 2))
+    path = growth(domain, [("a", "b"), ("b", "c"), ("c", "d")])
+    assert path.cells == 60
+    assert path.cells_with(("a", "c")) == 10 * 2 * 10 + 20
+    assert path.cells_with(("a", "b", "c")) == 10 * 2 * 10 + 20
+    assert path.cells_with(("b", "c")) == 60

@@ -37,7 +37,7 @@ def test_what_a_clique_would_cost_is_what_it_costs_in_this_order(wanted, more, c
     before = growth(domain, [domain.clique(group) for group in wanted])
     clique = domain.clique(more)
     predicted = before.cells_with(clique)
-    assert predicted >= before.cells
+    assert predicted >= before.cells or 1 in counts  # two nodes of one cell each become one
     after = before.grown(clique)
     assert after.cells <= predicted
     assert any(more <= set(node) for node in after.nodes())

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from dpsynth.core.accountant import LARGEST_EPSILON, epsilon_of, guarantee_for
@@ -25,7 +24,6 @@ from dpsynth.inference.estimators import ESTIMATORS
 from dpsynth.inference.model import Model
 from dpsynth.privacy import GDP, ZCDP, Guarantee, plain
 from dpsynth.release.certificate import Certificate, Heading, LedgerReference, Settings
-from dpsynth.sampling.gibbs import compile_kernel
 from dpsynth.sampling.records import draw_codes
 from dpsynth.sampling.table import decode
 from dpsynth.spec import Spec
@@ -135,8 +133,6 @@ def rehearsal(spec: Spec) -> Approved:
 
 def measure(approved: Approved, open_rows: OpenRows) -> Transcript:
     """Ask the strategy's questions and forget the rows. A failure is written to the ledger as ABORTED and stays spent."""
-    if approved.spec.strategy == "all-pairs":
-        Thread(target=compile_kernel, daemon=True).start()
     try:
         return _answers(approved, open_rows)
     except BaseException as error:

@@ -69,6 +69,7 @@ def matched(model: Model, targets: PairTargets, records: Records, seed: int) -> 
     task = _task(model, targets, rows, seed)
     groups = _groups(rows)
     theta = np.zeros_like(task.tables)
+    compile_kernel()  # once, and not in a thread: loading libraries beside `threadpool_limits` can lock both for ever
     with ThreadPoolExecutor(2) as pool:
         for number, batch in enumerate(groups):
             parts = [records[piece] for piece in batch]

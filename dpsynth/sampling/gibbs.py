@@ -79,7 +79,7 @@ def matched(model: Model, targets: PairTargets, records: Records, seed: int) -> 
 
 
 def compile_kernel() -> None:
-    """Compiles the inner loops, or loads them from numba's cache: a run does this in a thread while it measures and fits."""
+    """Compiles the inner loops, or loads them from numba's cache: seconds the first time after installation, then a fraction of one."""
     from dpsynth.sampling.gibbs_kernel import pair_counts, sweep
 
     nobody, one, where = np.zeros((0, 1), np.uint16), np.zeros((1, 1), np.float32), np.zeros(1, np.int64)

@@ -7,7 +7,7 @@ match is estimated, from released values and without a further fit:
     dof_X = sum z (X+ - X-) / (2 h s),     target = (1 - g) TM + g TS,
     g = clip( [ sum (y - TM)(TS - TM) / s^2 - (dof_S - dof_M) ] / sum (TS - TM)^2 / s^2, 0, 1 )
 
-with y the noisy interactions, TM those of the mixtures' tables, TS those of the denoised tables made non-negative.
+with y the noisy interactions, TM those of the mixtures' tables, TS those of the denoised and completed tables made non-negative.
 Source: Stein's unbiased risk estimate (Stein, 1981), with the divergence by random probes (Ramani, Blu, Unser, 2008).
 """
 
@@ -21,11 +21,13 @@ from threadpoolctl import threadpool_limits
 
 from dpsynth.domain import Clique, Domain
 from dpsynth.errors import SpecError
+from dpsynth.inference.completion import completed
 from dpsynth.inference.kronecker import Denoised, denoise, simplex
 from dpsynth.inference.latent_class import LatentClassModel
 from dpsynth.inference.latent_fit import MISFIT_ENOUGH, Mixture, column_slices, fit_mixture, goal
 from dpsynth.inference.model import FitReport, PairTargets
 from dpsynth.inference.residuals import Residual, interaction, residuals
+from dpsynth.inference.zeros import Zeros
 from dpsynth.transcript import Measurement
 
 Table = NDArray[np.float64]
@@ -42,7 +44,7 @@ class LatentClass:
 
     name: str = "latent-class"
 
-    def fit(self, domain: Domain, measurements: Sequence[Measurement]) -> LatentClassModel:
+    def fit(self, domain: Domain, measurements: Sequence[Measurement], zeros: Zeros = ()) -> LatentClassModel:
         """The fitted model. Raises SpecError for no measurements, and for ones that do not fit the domain or hold more than two columns."""
         _refuse_others(measurements)
         with threadpool_limits(1):
@@ -50,11 +52,13 @@ class LatentClass:
             probes = _probes(parts)
             # Two threads, each with one BLAS thread: both cores, and the same sums whatever the machine's setting.
             with ThreadPoolExecutor(2) as pool:
-                moved = list(pool.map(denoise, (domain, domain), [_moved(parts, probes, by) for by in (PROBE, -PROBE)]))
+                moved_parts = [_moved(parts, probes, by) for by in (PROBE, -PROBE)]
+                moved = list(pool.map(denoise, (domain, domain), moved_parts))
                 mixtures = list(pool.map(fit_mixture, map(goal, moved), (1, 2)))
-            denoised = denoise(domain, parts)
+                denoised = denoise(domain, parts)
+                sharp, *sharp_moves = pool.map(completed, (denoised, *moved), (parts, *moved_parts))
             model = _joined(denoised, mixtures)
-            return replace(model, pair_targets=_targets(denoised, model, mixtures, moved, parts, probes))
+            return replace(model, pair_targets=_targets(sharp, model, mixtures, sharp_moves, parts, probes))
 
 
 def _refuse_others(measurements: Sequence[Measurement]) -> None:

@@ -1,5 +1,5 @@
 # Needs Python (3.11 or later, with venv), make and a C library; everything else comes from the package registry that pip is set up for.
-# Targets: demo  test  lint  test-lowest  bench  growth  clean. Environments are made once and again whenever pyproject.toml changes.
+# Targets: demo  test  lint  test-engines  test-lowest  bench  growth  clean. Environments are made once and again whenever pyproject.toml changes.
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -7,7 +7,7 @@ DEMO_OUT ?=
 PIP = -m pip install -q --disable-pip-version-check
 BIN = .venv/bin
 
-.PHONY: demo test lint test-lowest bench growth clean
+.PHONY: demo test lint test-engines test-lowest bench growth clean
 
 demo: .venv/.installed
 	$(BIN)/dpsynth demo $(if $(DEMO_OUT),--out $(DEMO_OUT))
@@ -19,6 +19,11 @@ lint: .venv/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Engines on servers that it starts itself: PostgreSQL in a temporary folder, Spark in local mode. Installs both where they are absent.
+test-engines: .venv/.installed-engines
+	tests/servers/install.sh
+	DPSYNTH_TEST_SERVERS=1 $(BIN)/python -m pytest tests/servers -n $(WORKERS) --dist loadfile
 
 test-lowest: .venv-lowest/.installed-test
 	.venv-lowest/bin/python -m pytest -n $(WORKERS) --dist worksteal
@@ -39,6 +44,10 @@ clean:
 .venv/.installed-test: pyproject.toml | .venv/bin/python
 	$(BIN)/python $(PIP) -e '.[test]'
 	touch $@ .venv/.installed
+
+.venv/.installed-engines: pyproject.toml | .venv/bin/python
+	$(BIN)/python $(PIP) -e '.[test,postgres,spark]'
+	touch $@ .venv/.installed .venv/.installed-test
 
 .venv/.installed-bench: pyproject.toml | .venv/bin/python
 	$(BIN)/python $(PIP) -e '.[bench]'

@@ -14,15 +14,20 @@ if TYPE_CHECKING:
     from dpsynth.core.ledger import Ledger
     from dpsynth.privacy import Guarantee, PrivacyUnit
     from dpsynth.schema import Schema
+    from dpsynth.schemas.drafting import draft_spec
+    from dpsynth.schemas.importing import import_schema
+    from dpsynth.schemas.spec_text import spec_text
     from dpsynth.spec import Spec
     from dpsynth.synthesizer import Synthesizer
     from dpsynth.wishes import TableWeight, Target
+    from dpsynth.workload import MustHave, WorkloadTable
 
 __version__ = VERSION
 
 __all__ = [
     "Guarantee",
     "Ledger",
+    "MustHave",
     "PrivacyUnit",
     "Release",
     "Schema",
@@ -30,16 +35,21 @@ __all__ = [
     "Synthesizer",
     "TableWeight",
     "Target",
+    "WorkloadTable",
+    "draft_spec",
     "epsilon_for_targets",
+    "import_schema",
     "plan",
     "resume",
     "run",
+    "spec_text",
     "verify",
 ]
 
 _HOMES = {
     "Guarantee": "privacy",
     "Ledger": "core.ledger",
+    "MustHave": "workload",
     "PrivacyUnit": "privacy",
     "Release": "api",
     "Schema": "schema",
@@ -47,10 +57,14 @@ _HOMES = {
     "Synthesizer": "synthesizer",
     "TableWeight": "wishes",
     "Target": "wishes",
+    "WorkloadTable": "workload",
+    "draft_spec": "schemas.drafting",
     "epsilon_for_targets": "api",
+    "import_schema": "schemas.importing",
     "plan": "api",
     "resume": "api",
     "run": "api",
+    "spec_text": "schemas.spec_text",
 }
 
 

@@ -12,9 +12,9 @@ from dpsynth.accounts import largest_epsilon
 from dpsynth.core.accountant import epsilon_of, guarantee_for
 from dpsynth.core.ledger import Ledger, cumulative_epsilon, refuse_unless_admitted
 from dpsynth.core.ledger_chain import joined
+from dpsynth.engines.catalog import Source
 from dpsynth.engines.madeup import made_up_engine
 from dpsynth.engines.reader import open_engine
-from dpsynth.engines.source import Source
 from dpsynth.errors import BudgetRefused, SourceError, SpecError
 from dpsynth.inference.model import Model
 from dpsynth.pipeline import Approved, Progress, silent
@@ -68,7 +68,7 @@ class Release:
     def guarantee(self) -> Guarantee:
         """What is claimed."""
         claim = self.facts["guarantee"]
-        numbers = {key: canonical.rational(claim[key]) for key in ("epsilon", "delta", "alpha", "zcdp_epsilon")}
+        numbers = {key: canonical.rational(claim[key]) for key in ("epsilon", "delta", "alpha", "zcdp_epsilon", "given")}
         return Guarantee(rho=Rho(canonical.rational(claim["rho"])), track=claim["track"], **numbers)
 
     @property
@@ -112,13 +112,14 @@ def epsilon_for_targets(spec: Spec | str | Path, *, rows_about: int | None = Non
 def _standing(spec: Spec, guarantee: Guarantee) -> Standing:
     try:
         account = Ledger.open(spec.ledger).read()
-        refuse_unless_admitted(account, spec.unit, guarantee.rho, guarantee.track, Fraction(0))
+        refuse_unless_admitted(account, spec.unit, guarantee.rho, guarantee.track, guarantee.given)
     except BudgetRefused as error:
         return Standing(refused=str(error))
     policy = account.policy
     if policy is None:
         return Standing(refused="the ledger states no policy")
-    sum_after, delta, track = account.rho + guarantee.rho.value, policy.delta - account.delta, joined(account.track, guarantee.track)
+    sum_after, track = account.rho + guarantee.rho.value, joined(account.track, guarantee.track)
+    delta = policy.delta - account.delta - guarantee.given
     rest = max(Fraction(0), guarantee_for(policy.epsilon, delta, track).rho.value - sum_after)
     left = largest_epsilon(rest, delta, track)
     return Standing(cumulative_epsilon(account), policy.epsilon, epsilon_of(sum_after, delta, track), left=left)
@@ -182,9 +183,10 @@ def _finish(approved: Approved, transcript: Transcript, partial: Partial, progre
     """From answers that are safely on disk to the bundle; touches no rows."""
     spec = approved.spec
     reference = pipeline.record_measured(approved, transcript)
-    model = pipeline.fit(spec, pipeline.replayed(spec, approved.guarantee, transcript))
+    whole = pipeline.whole(spec, approved.guarantee, transcript)
+    model = pipeline.fit(whole, pipeline.replayed(spec, approved.guarantee, transcript))
     progress(f"fitted: {model.report.estimator}, {model.report.cells} cells, converged: {model.report.converged}")
-    records = pipeline.records(spec, model)
+    records = pipeline.records(whole, model)
     certificate = pipeline.certificate(approved, transcript, model, reference)
     digest = write_bundle(partial.out, certificate, model, records, render)
     _record_released(approved, reference, digest)

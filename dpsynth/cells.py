@@ -1,19 +1,16 @@
 """How the text of a value becomes a cell: a total function for each column, the same for every engine.
 
 Engines compile these rules into their own language; `cell` is the reference they are tested against. No value raises.
-White space around a value is ignored; an empty value is missing. Numbers are written with digits, a point and an exponent.
+White space around a value is ignored; an empty value is missing. What counts as a number or a time: `dpsynth.readings`.
 """
 
 import math
-import re
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cached_property
 
-BLANKS = " \t\r\n"
-NUMBER_PATTERN = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?"
-"""What counts as a number; anything else, NaN among it, is unreadable. A number past the range of a double is infinite."""
+from dpsynth.readings import PLAIN, Reading, trimmed
 
-_NUMBER = re.compile(NUMBER_PATTERN)
 EXACT_INTEGER = 1 << 53
 """Integers up to here are exact as doubles, so every engine agrees on them."""
 
@@ -30,16 +27,21 @@ class LabelRule:
     outside: int
     missing: int
 
+    @cached_property
+    def by_text(self) -> dict[str, int]:
+        """The cell of each listed text; of a text listed twice, the last."""
+        return dict(self.cells)
+
     def cell(self, text: str | None) -> int:
         value = trimmed(text)
         if value is None:
             return self.missing
-        return dict(self.cells).get(ascii_lower(value) if self.fold_case else value, self.outside)
+        return self.by_text.get(ascii_lower(value) if self.fold_case else value, self.outside)
 
     def lists(self, text: str) -> bool:
         """Whether the schema lists this value."""
         value = trimmed(text) or ""
-        return (ascii_lower(value) if self.fold_case else value) in dict(self.cells)
+        return (ascii_lower(value) if self.fold_case else value) in self.by_text
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class IntegerRule:
     """Whole numbers v from `least` to `most` have cell (v - least) * bins // (most - least + 1).
 
     outside: cell of a number below or above; None clips it to the nearest bound.
-    unreadable: cell of missing values, of text that is no number, and of numbers with a fraction.
+    unreadable: cell of missing values, of text that the reading gives no number, and of numbers with a fraction.
     """
 
     least: int
@@ -55,10 +57,11 @@ class IntegerRule:
     bins: int
     outside: int | None
     unreadable: int
+    reading: Reading = PLAIN
 
     def cell(self, text: str | None) -> int:
-        number = parsed(text)
-        if number is None or (math.isfinite(number) and number != math.floor(number)):
+        number = self.reading.number(text)
+        if number is None or not _is_whole(number):
             return self.unreadable
         if not self.least <= number <= self.most:
             if self.outside is not None:
@@ -68,7 +71,7 @@ class IntegerRule:
 
     def lists(self, text: str) -> bool:
         """Whether the schema lists this value."""
-        number = parsed(text)
+        number = self.reading.number(text)
         return number is not None and self.least <= number <= self.most and number == math.floor(number)
 
 
@@ -76,39 +79,38 @@ class IntegerRule:
 class NumberRule:
     """A number v has as its cell the number of inner edges that are not above it.
 
-    edges: float64, strictly increasing; the first and the last are the bounds. outside, unreadable: as for integers.
+    edges: float64; the first and the last are the bounds, and values at a bound are inside; the inner ones are strictly increasing, the
+    least of them above the first, the greatest at most the last (then a cell holds nothing but the last).
+    whole: whether numbers with a fraction are unreadable. outside, unreadable: as for integers.
     """
 
     edges: tuple[float, ...]
     outside: int | None
     unreadable: int
+    reading: Reading = PLAIN
+    whole: bool = False
 
     def cell(self, text: str | None) -> int:
-        number = parsed(text)
-        if number is None:
+        number = self.reading.number(text)
+        if number is None or (self.whole and not _is_whole(number)):
             return self.unreadable
         if not self.edges[0] <= number <= self.edges[-1] and self.outside is not None:
             return self.outside
-        return bisect_right(self.edges[1:-1], number)
+        return bisect_right(self.edges, number, 1, len(self.edges) - 1) - 1
 
     def lists(self, text: str) -> bool:
         """Whether the schema lists this value."""
-        number = parsed(text)
-        return number is not None and self.edges[0] <= number <= self.edges[-1]
+        number = self.reading.number(text)
+        fits = number is not None and self.edges[0] <= number <= self.edges[-1]
+        return number is not None and fits and (not self.whole or _is_whole(number))
 
 
 CellRule = LabelRule | IntegerRule | NumberRule
 
 
-def trimmed(text: str | None) -> str | None:
-    """The text without white space around it; None where nothing is left."""
-    return (text.strip(BLANKS) or None) if text is not None else None
-
-
-def parsed(text: str | None) -> float | None:
-    """The number a text stands for, None where it stands for none."""
-    value = trimmed(text)
-    return float(value) if value is not None and _NUMBER.fullmatch(value) else None
+def _is_whole(number: float) -> bool:
+    """Whether there is nothing after the point; infinite numbers are whole, for they are clipped like any other."""
+    return math.isinf(number) or number == math.floor(number)
 
 
 def ascii_lower(text: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from dpsynth.cli_ledger import ledger
+from dpsynth.cli_schema import schema
 from dpsynth.command import example, guarded, json_option, show
 from dpsynth.errors import SpecError
 from dpsynth.version import VERSION
@@ -218,3 +219,4 @@ def registry(folder: Path, out: Path, spec: Path | None, draft: bool, as_json: b
 
 
 main.add_command(ledger)
+main.add_command(schema)

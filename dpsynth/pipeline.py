@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,20 +18,22 @@ from dpsynth.core.curator import Curator
 from dpsynth.core.engine import Engine
 from dpsynth.core.ledger import Ledger
 from dpsynth.core.ledger_chain import Entry
-from dpsynth.engines.reader import check_ready, columns_needed
-from dpsynth.engines.source import Source, open_source
+from dpsynth.engines.catalog import Source
+from dpsynth.engines.source import open_source
 from dpsynth.errors import BudgetRefused, DpsynthError, ProtocolError, SourceError, SpecError, TargetsRefused
-from dpsynth.inference.estimators import ESTIMATORS
+from dpsynth.inference.estimators import estimator
 from dpsynth.inference.model import Model
-from dpsynth.privacy import GDP, ZCDP, Guarantee, plain
-from dpsynth.release.certificate import Certificate, Heading, LedgerReference, Settings
+from dpsynth.inference.zeros import zeros_of
+from dpsynth.privacy import GDP, ZCDP, Guarantee, Rho, plain
+from dpsynth.release.certificate import Certificate, Completed, Heading, LedgerReference, Settings
 from dpsynth.sampling.records import draw_codes
 from dpsynth.sampling.table import decode
 from dpsynth.spec import Spec
+from dpsynth.strategies.discovery import completed, discovery, given_away
 from dpsynth.strategies.registry import strategy_named
 from dpsynth.strategies.strategy import Plan, Strategy
 from dpsynth.strategies.targets import three_digits_up
-from dpsynth.transcript import Measurement, Replay, Transcript
+from dpsynth.transcript import Discoverer, Measurement, Replay, Transcript
 from dpsynth.version import VERSION
 
 if TYPE_CHECKING:
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 OpenRows = Callable[[], Engine]
+budget_for = lru_cache(maxsize=256)(guarantee_for)
+"""It depends on its arguments alone and takes a tenth of a second, and a run needs it several times."""
 
 
 def silent(_: str) -> None:
@@ -59,25 +64,60 @@ def planned(spec: Spec) -> tuple[Guarantee, Plan]:
 
     The same (epsilon, delta) buys more where every answer will be Gaussian; where the plan says otherwise, it is made for zCDP.
     """
-    guarantee = guarantee_for(spec.epsilon, spec.delta, GDP)
+    given = given_away(spec.schema, spec.delta)
+    guarantee = budget_for(spec.epsilon, spec.delta, GDP, given)
     plan = _plan(spec, guarantee)
     if guarantee.track == GDP and not plan.gaussian():
-        guarantee = guarantee_for(spec.epsilon, spec.delta, ZCDP)
+        guarantee = budget_for(spec.epsilon, spec.delta, ZCDP, given)
         plan = _plan(spec, guarantee)
     return guarantee, plan
 
 
 def _plan(spec: Spec, guarantee: Guarantee) -> Plan:
     try:
-        return strategy_of(spec).plan(spec.schema.domain, spec.unit, guarantee.rho)
+        return _questions(spec, guarantee)
     except TargetsRefused as error:
         least = least_epsilon(guarantee.rho.value * error.times, spec.delta, guarantee.track)
         raise TargetsRefused(f"{error}. The targets as they are need budget.epsilon {plain(least)}", error.times) from None
+    except SpecError as error:
+        enough = _epsilon_that_works(spec, guarantee.track)
+        if enough is None:
+            raise
+        raise SpecError(f"{error}. The least that works at this delta is budget.epsilon {plain(enough)}") from None
+
+
+def _epsilon_that_works(spec: Spec, track: str) -> Fraction | None:
+    """The least epsilon above the spec's, of three digits, with which its questions can be asked; None where no budget helps."""
+
+    def works(epsilon: Fraction) -> bool:
+        try:
+            _questions(spec, budget_for(epsilon, spec.delta, track, given_away(spec.schema, spec.delta)))
+        except SpecError:
+            return False
+        return True
+
+    low, high = spec.epsilon, spec.epsilon
+    while not works(high):
+        if high == LARGEST_EPSILON:
+            return None
+        low, high = high, min(2 * high, Fraction(LARGEST_EPSILON))
+    for _ in range(10):
+        middle = (low + high) / 2
+        low, high = (low, middle) if works(middle) else (middle, high)
+    return three_digits_up(high)
+
+
+def _questions(spec: Spec, guarantee: Guarantee) -> Plan:
+    """What completes the schema, then the strategy's questions about the most cells that it may have by then."""
+    first = discovery(spec.schema, spec.unit, guarantee.rho, guarantee.given).planned(spec.schema, spec.unit)
+    rest = Rho(guarantee.rho.value - sum(question.rho.value for question in first))
+    plan = strategy_of(spec).plan(spec.schema.largest, spec.unit, rest)
+    return replace(plan, cap=guarantee.rho, questions=(*first, *plan.questions)) if first else plan
 
 
 def strategy_of(spec: Spec) -> Strategy:
-    """The spec's strategy, told of its targets and weights."""
-    return strategy_named(spec.strategy, spec.wishes)
+    """The spec's strategy, told of its targets, weights and workload."""
+    return strategy_named(spec.strategy, spec.wishes, spec.marginals, zeros_of(spec.schema))
 
 
 def epsilon_for_targets(spec: Spec) -> Fraction:
@@ -87,7 +127,7 @@ def epsilon_for_targets(spec: Spec) -> Fraction:
     """
     if not spec.targets:
         raise SpecError("the spec has no targets, so every epsilon meets them: add [[targets]]")
-    guarantee = guarantee_for(Fraction(1), spec.delta)  # any budget tells how many times as large a one is needed
+    guarantee = budget_for(Fraction(1), spec.delta)  # any budget tells how many times as large a one is needed
     try:
         needs = (strategy_of(spec).plan(spec.schema.domain, spec.unit, guarantee.rho).needs or guarantee.rho).value
     except TargetsRefused as error:
@@ -104,9 +144,8 @@ def least_epsilon(rho: Fraction, delta: Fraction, track: str) -> Fraction:
 
 def checked_source(spec: Spec, data: object = None) -> Source:
     """The source with what is public about it checked: it opens and has the columns. Raises SourceError or SpecError; free."""
-    source = open_source(spec.source if data is None else data)
-    source.require(columns_needed(spec.schema, spec.unit))
-    check_ready()
+    source = open_source(spec.source, spec.delimiter, table=spec.table) if data is None else open_source(data, spec.delimiter)
+    source.check(spec.schema, spec.unit)
     return source
 
 
@@ -120,7 +159,7 @@ def prepare(spec: Spec) -> Approved:
         unit=spec.unit,
         rho=guarantee.rho,
         track=guarantee.track,
-        delta=Fraction(0),
+        delta=guarantee.given,
         plan=plan.digest(),
     )
     return Approved(spec, guarantee, ledger, entry)
@@ -144,9 +183,10 @@ def measure(approved: Approved, open_rows: OpenRows) -> Transcript:
 def _answers(approved: Approved, open_rows: OpenRows) -> Transcript:
     spec = approved.spec
     try:
-        curator = Curator(open_rows(), spec.unit, approved.guarantee.rho, approved.guarantee.track)
+        guarantee = approved.guarantee
+        curator = Curator(open_rows(), spec.unit, guarantee.rho, guarantee.track, guarantee.given)
         try:
-            strategy_of(spec).measure(curator)
+            _ask(spec, guarantee, curator)
         finally:
             curator.close()
         return curator.transcript()
@@ -156,6 +196,12 @@ def _answers(approved: Approved, open_rows: OpenRows) -> Transcript:
         kind = type(error).__name__
     # Whatever went wrong beside the rows may quote them: only the kind of failure leaves, and no chain of exceptions hangs on it.
     raise SourceError(f"the private rows could not be measured ({kind}); what was charged stays spent")
+
+
+def _ask(spec: Spec, guarantee: Guarantee, asker: Discoverer) -> tuple[Measurement, ...]:
+    """Complete the schema, then ask what the strategy asks about it."""
+    schema, informed = completed(spec.schema, asker, guarantee.given)
+    return strategy_of(replace(spec, schema=schema)).measure(informed)
 
 
 def record_measured(approved: Approved, transcript: Transcript) -> LedgerReference | None:
@@ -174,15 +220,22 @@ def record_measured(approved: Approved, transcript: Transcript) -> LedgerReferen
 def replayed(spec: Spec, guarantee: Guarantee, transcript: Transcript) -> tuple[Measurement, ...]:
     """The strategy's measurements, from the answers on record alone. Raises ProtocolError where the record is another strategy's."""
     replay = Replay(transcript, spec.schema.domain, spec.unit, guarantee.rho)
-    measurements = strategy_of(spec).measure(replay)
+    measurements = _ask(spec, guarantee, replay)
     if not replay.finished():
         raise ProtocolError("the transcript holds more answers than the strategy asks for: it was made by another one")
     return measurements
 
 
+def whole(spec: Spec, guarantee: Guarantee, transcript: Transcript) -> Spec:
+    """The spec with the schema that the answers on record complete. Raises ProtocolError where they are another schema's."""
+    replay = Replay(transcript, spec.schema.domain, spec.unit, guarantee.rho)
+    return replace(spec, schema=completed(spec.schema, replay, guarantee.given)[0])
+
+
 def fit(spec: Spec, measurements: tuple[Measurement, ...]) -> Model:
     """The model of the noisy tables."""
-    return ESTIMATORS[spec.estimator]().fit(spec.schema.domain, measurements)
+    beliefs = {table.columns: table.shares(spec.schema) for table in spec.public}
+    return estimator(spec.estimator, spec.iterations, beliefs).fit(spec.schema.domain, measurements, zeros_of(spec.schema))
 
 
 def row_count(spec: Spec, model: Model) -> int:
@@ -200,10 +253,17 @@ def certificate(approved: Approved, transcript: Transcript, model: Model, refere
     spec = approved.spec
     rows_from = "the noisy total" if spec.rows is None else "the spec"
     settings = Settings(spec.strategy, spec.estimator, spec.degree, spec.seed, row_count(spec, model), rows_from, spec.format)
+    settings = replace(settings, iterations=spec.iterations, pairs_with=spec.pairs_with, table_cells=spec.table_cells)
     heading = Heading(spec.name, spec.purpose, datetime.now(UTC).date().isoformat())
     promises = planned(spec)[1].promises
-    facts = (heading, spec.schema, spec.unit, approved.guarantee, transcript, settings, model.report, reference, software())
-    return Certificate(*facts, promises, spec.wishes.weights, spec.rows_about, spec.registry)
+    schema = whole(spec, approved.guarantee, transcript).schema
+    facts = (heading, schema, spec.unit, approved.guarantee, transcript, settings, model.report, reference, software())
+    asked = (spec.workload, spec.must_have)
+    found = None
+    if schema != spec.schema:
+        found = Completed(spec.schema, discovery(spec.schema, spec.unit, approved.guarantee.rho, approved.guarantee.given).exchanges)
+    wishes = (promises, spec.wishes.weights, spec.rows_about)
+    return Certificate(*facts, *wishes, spec.registry, *asked, discovery=found, rows_source=spec.rows_source, public=spec.public)
 
 
 def software() -> dict[str, str]:

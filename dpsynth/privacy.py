@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Self
 
 from dpsynth.errors import SpecError
+from dpsynth.normal import LEAST_Z, tail_above
 
 RHO_UNIT = 1 << 60
 """Costs are whole multiples of 1/RHO_UNIT: sums of arbitrary rationals would grow without bound."""
@@ -87,6 +88,7 @@ class Guarantee:
 
     zcdp: rho-zCDP implies it at the Renyi order `alpha`. gdp: sqrt(2 rho)-Gaussian differential privacy implies it; zCDP alone would prove
     the larger `zcdp_epsilon`, at the order `alpha`. On the zcdp track the two are equal.
+    given: the part of delta that thresholds may give away (proofs/threshold-discovery.md); rho is converted at the rest of it.
     """
 
     epsilon: Fraction
@@ -95,13 +97,15 @@ class Guarantee:
     alpha: Fraction
     track: str
     zcdp_epsilon: Fraction
+    given: Fraction = Fraction(0)
 
     def sentence(self) -> str:
         """The claim in one line."""
         claim = f"({plain(self.epsilon)}, {plain(self.delta)})-differential privacy"
+        up_to = f" up to a delta of {plain(self.given)} for found labels" if self.given else ""
         if self.track == ZCDP:
-            return f"{claim}, by {plain(self.rho.value)}-zCDP"
-        return f"{claim}, by mu-GDP with mu^2 = {plain(2 * self.rho.value)} (zCDP alone: epsilon {plain(self.zcdp_epsilon)})"
+            return f"{claim}, by {plain(self.rho.value)}-zCDP{up_to}"
+        return f"{claim}, by mu-GDP with mu^2 = {plain(2 * self.rho.value)}{up_to} (zCDP alone: epsilon {plain(self.zcdp_epsilon)})"
 
 
 def plain(value: Fraction) -> str:
@@ -137,3 +141,29 @@ def noisy_max_rho(sensitivity: int, scale: Fraction) -> Rho:
     It is the exponential mechanism with epsilon = 2 D / s, and rho = epsilon^2 / 8: Cesar and Rogers, arXiv:2010.13981.
     """
     return Rho.up(Fraction(sensitivity * sensitivity) / (2 * scale * scale))
+
+
+DELTA_DIGITS, LEAST_DELTA, FARTHEST = 6, -320, 40
+"""Digits of a delta; the least power of ten it is a multiple of, as rationals in a record have at most 400; beyond this z it is less."""
+
+
+def threshold_delta(rows: int, scale: Fraction, threshold: int) -> Fraction:
+    """What showing only labels whose noisy count reaches the threshold gives away, rounded up to six digits.
+
+        k P(k + Z >= T) <= k Phi(-(T - k - 1) / s),    k rows a unit, Z discrete Gaussian of scale s
+
+    Raises SpecError where T - k - 1 is below 2 s: such a threshold would hide nobody.
+    Proof: proofs/threshold-discovery.md.
+    """
+    z = (threshold - rows - 1) / scale
+    if z < LEAST_Z:
+        raise SpecError(f"a threshold of {threshold} hides nobody under noise of scale {plain(scale)}: it must be above by {LEAST_Z} of it")
+    exact = Fraction(tail_above(min(z, Fraction(FARTHEST)))) * rows
+    unit = Fraction(10) ** max(_places_before(exact) - DELTA_DIGITS, LEAST_DELTA)
+    return -((-exact) // unit) * unit
+
+
+def _places_before(value: Fraction) -> int:
+    """The least n with value < 10^n."""
+    places = len(str(value.numerator)) - len(str(value.denominator)) + 1
+    return places if value >= Fraction(10) ** (places - 1) else places - 1

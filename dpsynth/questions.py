@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from dpsynth import canonical
 from dpsynth.domain import Clique
 from dpsynth.errors import SpecError
-from dpsynth.privacy import NOTHING, PrivacyUnit, Rho, gaussian_rho, noisy_max_rho
+from dpsynth.normal import LEAST_Z
+from dpsynth.privacy import NOTHING, PrivacyUnit, Rho, gaussian_rho, noisy_max_rho, threshold_delta
 
 SIGMA_LIMITS = (0.01, float(2**40))
 """Noise outside these limits is either no privacy at all or no answer at all; both point to a mistake."""
@@ -31,6 +32,9 @@ LEAST_GAUSSIAN_SCALE = 1
 
 SCORE_BITS = 16
 """Estimates in scores are rounded to multiples of 2^-16 rows, so that scores are exact integers."""
+
+LABELS_LIMIT = 1 << 16
+"""No column has more cells: more labels could not be used."""
 
 LARGEST_WEIGHT = 32
 """32 times the error of 2^40 rows on either side, in units of 2^-16 rows, is 2^62: a score still fits int64."""
@@ -54,6 +58,10 @@ class MarginalQuestion:
     def cost(self, unit: PrivacyUnit) -> Rho:
         """Sum over cliques of the cost of their noise: all k rows of a unit may share a cell."""
         return reduce(add, (gaussian_rho(unit.max_rows, Fraction(sigma)) for sigma in self.sigmas), NOTHING)
+
+    def delta(self, unit: PrivacyUnit) -> Fraction:
+        """It gives nothing away beyond its cost."""
+        return Fraction(0)
 
     def gaussian(self) -> bool:
         """Whether it can be accounted as Gaussian differential privacy."""
@@ -95,6 +103,10 @@ class ErrorsQuestion:
         """The cost of one error's noise, for each clique: one row moves the errors of all of them."""
         each = gaussian_rho(self.sensitivity(unit), Fraction(self.noise_scale()))
         return Rho(each.value * len(self.cliques))
+
+    def delta(self, unit: PrivacyUnit) -> Fraction:
+        """It gives nothing away beyond its cost."""
+        return Fraction(0)
 
     def gaussian(self) -> bool:
         """Whether it can be accounted as Gaussian differential privacy: its scale in integer units is far above 1."""
@@ -144,6 +156,10 @@ class SelectionQuestion:
         """(2 D / s)^2 / 8 with D the sensitivity and s the Gumbel scale, both in the units of the integer scores."""
         return noisy_max_rho(self.sensitivity(unit), Fraction(self.noise_scale()))
 
+    def delta(self, unit: PrivacyUnit) -> Fraction:
+        """It gives nothing away beyond its cost."""
+        return Fraction(0)
+
     def gaussian(self) -> bool:
         """It is not: its noise is Gumbel's."""
         return False
@@ -154,7 +170,104 @@ class SelectionQuestion:
         return canonical.digest(["selection", list(map(list, self.candidates)), table_digests(self.estimates), list(self.weights), scale])
 
 
-Question = MarginalQuestion | ErrorsQuestion | SelectionQuestion
+@dataclass(frozen=True)
+class LabelsQuestion:
+    """Which texts an open column holds: those whose noisy number of rows reaches a threshold, the most frequent first.
+
+    sigma: of the noise, in rows. threshold: in rows. at_most: how many labels are told.
+    """
+
+    column: str
+    sigma: float
+    threshold: int
+    at_most: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sigma", exact_float(self.sigma))
+        check_scale(self.sigma, f"the sigma of labels of {self.column!r}")
+        if type(self.threshold) is not int or not 1 <= self.threshold <= ROWS_LIMIT:
+            raise SpecError(f"the threshold of {self.column!r} must be a whole number of rows from 1 to 2^40, got {self.threshold!r}")
+        if type(self.at_most) is not int or not 1 <= self.at_most <= LABELS_LIMIT:
+            raise SpecError(f"at_most of {self.column!r} must be a whole number from 1 to {LABELS_LIMIT}, got {self.at_most!r}")
+
+    def cost(self, unit: PrivacyUnit) -> Rho:
+        """The cost of one table's noise: all k rows of a unit may hold one label."""
+        return gaussian_rho(unit.max_rows, Fraction(self.sigma))
+
+    def delta(self, unit: PrivacyUnit) -> Fraction:
+        """What it gives away beyond: a label that nobody else has might be told. Raises SpecError where the threshold hides nobody."""
+        return threshold_delta(unit.max_rows, Fraction(self.sigma), self.threshold)
+
+    def gaussian(self) -> bool:
+        """Whether it can be accounted as Gaussian differential privacy, up to its delta."""
+        return self.sigma >= LEAST_GAUSSIAN_SCALE
+
+    def digest(self) -> str:
+        """Names this question: equal questions have equal digests."""
+        sigma = canonical.rational_text(Fraction(self.sigma))
+        return canonical.digest(["labels", self.column, sigma, self.threshold, self.at_most])
+
+
+@dataclass(frozen=True)
+class QuantileQuestion:
+    """Before which of a column's cells about `part` of `parts` equal shares of its rows lie.
+
+    cells: of ordered values; cells after them, and those of `apart`, hold rows that take no part. scale: of the Gumbel noise, in weighted
+    rows. The score of the cut before cell i is -|(parts - part) below - part above|, with the rows in cells below i and in the others.
+    """
+
+    column: str
+    cells: int
+    part: int
+    parts: int
+    scale: float
+    apart: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", exact_float(self.scale))
+        check_scale(self.scale, f"the scale of a quantile of {self.column!r}")
+        object.__setattr__(self, "apart", tuple(self.apart))
+        whole = all(type(value) is int for value in (self.cells, self.part, self.parts, *self.apart))
+        if (
+            not whole
+            or not all(0 <= cell < self.cells for cell in self.apart)
+            or not 1 <= self.part < self.parts <= LARGEST_WEIGHT
+            or self.cells < 2
+        ):
+            raise SpecError(f"a quantile of {self.column!r} must be one of at most {LARGEST_WEIGHT} parts of at least two cells")
+
+    @property
+    def weight(self) -> int:
+        """How far one row moves a score: a row below moves it by parts - part, one above by part, up or down."""
+        return max(self.part, self.parts - self.part)
+
+    def sensitivity(self, unit: PrivacyUnit) -> int:
+        """How far one unit moves a score, in units of 2^-16 weighted rows: k weight 2^16."""
+        return unit.max_rows * self.weight << SCORE_BITS
+
+    def noise_scale(self) -> float:
+        """Gumbel scale in the units of the integer scores; exact, as a power of two is a shift of the exponent."""
+        return math.ldexp(self.scale, SCORE_BITS)
+
+    def cost(self, unit: PrivacyUnit) -> Rho:
+        """As for a selection: (2 D / s)^2 / 8."""
+        return noisy_max_rho(self.sensitivity(unit), Fraction(self.noise_scale()))
+
+    def delta(self, unit: PrivacyUnit) -> Fraction:
+        """It gives nothing away beyond its cost."""
+        return Fraction(0)
+
+    def gaussian(self) -> bool:
+        """It is not: its noise is Gumbel's."""
+        return False
+
+    def digest(self) -> str:
+        """Names this question: equal questions have equal digests."""
+        scale = canonical.rational_text(Fraction(self.scale))
+        return canonical.digest(["quantile", self.column, self.cells, self.part, self.parts, scale, list(self.apart)])
+
+
+Question = MarginalQuestion | ErrorsQuestion | SelectionQuestion | LabelsQuestion | QuantileQuestion
 
 
 def score_estimate(rows: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -178,6 +291,19 @@ def sigma_for(rho: Rho, unit: PrivacyUnit, questions: int = 1) -> float:
         sigma = math.nextafter(sigma, math.inf) if sigma < 1 else sigma * (1 + 2**-50)
     check_scale(sigma, "sigma")
     return sigma
+
+
+def threshold_for(delta: Fraction, unit: PrivacyUnit, sigma: float) -> int:
+    """The least threshold, in rows, that gives away at most delta. Raises SpecError where delta is not above 0."""
+    if delta < Fraction(1, 10**300):
+        raise SpecError("the delta is too small to find labels with: raise budget.delta")
+    scale = Fraction(sigma)
+    low = unit.max_rows + math.ceil(LEAST_Z * scale)  # z would be below 2 here, or 2 at most
+    high = low + math.ceil(40 * scale) + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if threshold_delta(unit.max_rows, scale, middle) <= delta else (middle, high)
+    return high
 
 
 def absolute_sum(values: NDArray[np.int64]) -> int:

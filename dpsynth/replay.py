@@ -17,15 +17,17 @@ from numpy.typing import NDArray
 
 from dpsynth import canonical, pipeline
 from dpsynth.errors import DpsynthError, VerificationFailed
+from dpsynth.knowledge import PublicTable
 from dpsynth.pipeline import Approved
 from dpsynth.privacy import PrivacyUnit
 from dpsynth.publication import Publication
 from dpsynth.release.bundle import MEASUREMENTS, MODEL, Bundle, read_bundle, records_file, write_records
-from dpsynth.release.certificate import LedgerReference, schema_of
+from dpsynth.release.certificate import LedgerReference, declared_of
 from dpsynth.release.record import read_arrays, transcript_from
 from dpsynth.spec import Spec
 from dpsynth.verify.verify import Verdict, verify
 from dpsynth.wishes import TableWeight, Target
+from dpsynth.workload import MustHave, WorkloadTable
 
 SHOWN = "--replay"
 """What the verifier's line of trust names that a replay takes the place of."""
@@ -61,7 +63,8 @@ def replay_lines(folder: Path) -> Iterator[str]:
     measurements = pipeline.replayed(spec, approved.guarantee, transcript)
     questions = len(transcript.exchanges)
     yield f"the strategy {spec.strategy!r}, given these answers in turn, asks the {questions} questions on record and no others"
-    model = pipeline.fit(spec, measurements)
+    whole = pipeline.whole(spec, approved.guarantee, transcript)
+    model = pipeline.fit(whole, measurements)
     exact = _same_model(read_arrays(folder / MODEL), model.arrays())
     how = "bit for bit" if exact else f"within {TOLERANCE:g} of the largest value of each array, not bit for bit"
     yield f"the model fitted to these answers ({spec.estimator}) is {MODEL}, {how}"
@@ -70,7 +73,7 @@ def replay_lines(folder: Path) -> Iterator[str]:
     _refuse_other_statements(bundle.facts, expected, exact)
     yield "the certificate says what a run with these answers writes (not compared: day, software, ledger entries)"
     rows = expected["synthesis"]["rows"]
-    yield f"the {rows} records drawn from that model with the public seed {spec.seed} are {_same_records(bundle, spec)}"
+    yield f"the {rows} records drawn from that model with the public seed {spec.seed} are {_same_records(bundle, whole)}"
 
 
 def spec_of(facts: Mapping[str, Any]) -> Spec:
@@ -84,12 +87,17 @@ def spec_of(facts: Mapping[str, Any]) -> Spec:
         ledger="",
         epsilon=rational(claim["epsilon"]),
         delta=rational(claim["delta"]),
-        schema=schema_of(dict(facts)),
+        schema=declared_of(dict(facts)),
         unit=PrivacyUnit(unit["id"], unit["max_rows"], unit["neighbours"]),
-        **{key: asked[key] for key in ("strategy", "estimator", "degree", "seed", "format", "rows_about")},
+        **{key: asked[key] for key in ("strategy", "estimator", "degree", "seed", "format", "rows_about", "rows_source")},
+        **{key: asked[key] for key in ("iterations", "table_cells")},
+        pairs_with=tuple(asked["pairs_with"]),
+        workload=tuple(WorkloadTable(tuple(t["columns"]), t["weight"]) for t in facts["workload"]),
+        must_have=tuple(MustHave(tuple(t["columns"])) for t in facts["must_have"]),
         rows=asked["rows"] if asked["rows_from"] == "the spec" else None,
         targets=tuple(Target(tuple(t["columns"]), rational(t["within"]), rational(t["confidence"])) for t in facts["targets"]),
         weights=tuple(TableWeight(tuple(w["columns"]), rational(w["weight"])) for w in facts["weights"]),
+        public=tuple(map(PublicTable.read, facts["public"])),
         registry=Publication.from_facts(facts["registry"]),
     )
 

@@ -19,6 +19,7 @@ from dpsynth.schema import Schema
 from dpsynth.spec import Spec
 from dpsynth.transcript import Transcript
 from dpsynth.wishes import TableWeight, Target
+from dpsynth.workload import MustHave, WorkloadTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +30,7 @@ class Synthesizer:
 
     Every `fit` is a release of its own: it charges (epsilon, delta) to the ledger before it reads a row.
     targets: tables that must be accurate, as shares of the public guess rows_about. weights: tables whose error counts more, or less.
+    pairs_with, workload, must_have, table_cells: which tables matter, as in a spec.
     After it, `model_`, `guarantee_`, `transcript_` and `entry_` (the ledger's id) are there.
     """
 
@@ -42,7 +44,12 @@ class Synthesizer:
         delta: float | str | Fraction,
         strategy: str = "all-pairs",
         estimator: str = "",
+        iterations: int | None = None,
         degree: int = 2,
+        pairs_with: Sequence[str] = (),
+        workload: Sequence[WorkloadTable] = (),
+        must_have: Sequence[MustHave] = (),
+        table_cells: int | None = None,
         targets: Sequence[Target] = (),
         weights: Sequence[TableWeight] = (),
         rows_about: int | None = None,
@@ -61,11 +68,17 @@ class Synthesizer:
             unit=unit or PrivacyUnit(),
             strategy=strategy,
             estimator=estimator,
+            iterations=iterations,
             degree=degree,
+            pairs_with=tuple(pairs_with),
+            workload=tuple(workload),
+            must_have=tuple(must_have),
+            table_cells=table_cells,
             targets=tuple(targets),
             weights=tuple(weights),
             rows_about=rows_about,
         )
+        self._schema = schema
         self._fitted: tuple[Approved, Transcript, LedgerReference | None, Model] | None = None
 
     def fit(self, table: object) -> Self:
@@ -74,14 +87,16 @@ class Synthesizer:
         approved = pipeline.prepare(self.spec)
         transcript = pipeline.measure(approved, lambda: open_engine(source, self.spec.schema, self.spec.unit))
         reference = pipeline.record_measured(approved, transcript)
-        model = pipeline.fit(self.spec, pipeline.replayed(self.spec, approved.guarantee, transcript))
+        whole = pipeline.whole(self.spec, approved.guarantee, transcript)
+        model = pipeline.fit(whole, pipeline.replayed(self.spec, approved.guarantee, transcript))
         self._fitted = (approved, transcript, reference, model)
+        self._schema = whole.schema
         return self
 
     def sample(self, rows: int | None = None, *, seed: int = 0, where: Mapping[str, object] | None = None) -> "pd.DataFrame":
         """Synthetic records, free; rows: the noisy total where left out."""
         model = self.model_
-        return sample_records(model, self.spec.schema, pipeline.row_count(self.spec, model) if rows is None else rows, seed, where or {})
+        return sample_records(model, self._schema, pipeline.row_count(self.spec, model) if rows is None else rows, seed, where or {})
 
     @property
     def model_(self) -> Model:

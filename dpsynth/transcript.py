@@ -1,6 +1,6 @@
 """What was asked, what was answered, what it cost; and an `Asker` that answers from that record, with no data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import reduce
@@ -13,17 +13,28 @@ from numpy.typing import NDArray
 from dpsynth import canonical
 from dpsynth.domain import Clique, Domain
 from dpsynth.errors import ProtocolError
+from dpsynth.labels import Recoding
 from dpsynth.privacy import NOTHING, PrivacyUnit, Rho
-from dpsynth.questions import SCORE_BITS, ErrorsQuestion, MarginalQuestion, Question, SelectionQuestion, table_digests
+from dpsynth.questions import (
+    SCORE_BITS,
+    ErrorsQuestion,
+    LabelsQuestion,
+    MarginalQuestion,
+    QuantileQuestion,
+    Question,
+    SelectionQuestion,
+    table_digests,
+)
 
 
 @dataclass(frozen=True)
 class Event:
     """One draw of noise: what a mechanism did, built where the noise was drawn.
 
-    mechanism: "discrete-gaussian", "gaussian-errors" or "noisy-max". clique: the columns measured; () for errors and selections.
-    sensitivity: how far one unit moves the exact values. scale: of the noise, in the same units, the very float that was used.
-    outcomes: cells or errors measured, or candidates chosen from. question: digest of the question.
+    mechanism: "discrete-gaussian", "gaussian-errors", "noisy-max" or "gaussian-threshold". clique: the columns measured; () for errors and
+    selections. sensitivity: how far one unit moves the exact values. scale: of the noise, in the same units, the very float that was used.
+    outcomes: cells or errors measured, candidates chosen from, or labels told at most. question: digest of the question.
+    threshold: what a label's noisy count had to reach, 0 for the others; delta: what that gives away beyond rho.
     """
 
     mechanism: str
@@ -33,6 +44,8 @@ class Event:
     outcomes: int
     rho: Rho
     question: str
+    threshold: int = 0
+    delta: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +66,24 @@ class Measurement:
 
 
 @dataclass(frozen=True, eq=False)
+class Labels:
+    """Texts that an open column holds, the most frequent first, with their noisy numbers of rows.
+
+    counts: int64[texts] in rows; not writable.
+    """
+
+    texts: tuple[str, ...]
+    counts: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        counts = self.counts.view()
+        counts.setflags(write=False)
+        object.__setattr__(self, "counts", counts)
+
+
+@dataclass(frozen=True, eq=False)
 class Answer:
-    """What a curator gives back: measurements, noisy errors, or the place of the selected candidate.
+    """What a curator gives back: measurements, noisy errors, the place of the selected candidate, or labels.
 
     errors: int64[cliques], in units of 2^-16 rows.
     """
@@ -62,6 +91,7 @@ class Answer:
     measurements: tuple[Measurement, ...] = ()
     selected: int | None = None
     errors: NDArray[np.int64] | None = None
+    labels: Labels | None = None
 
     def __post_init__(self) -> None:
         if self.errors is not None:
@@ -74,7 +104,8 @@ class Answer:
         values = table_digests([m.values for m in self.measurements])
         tables = [[list(m.clique), digest] for m, digest in zip(self.measurements, values, strict=True)]
         errors = None if self.errors is None else table_digests([self.errors])[0]
-        return canonical.digest([tables, self.selected, errors])
+        labels = None if self.labels is None else [list(self.labels.texts), table_digests([self.labels.counts])[0]]
+        return canonical.digest([tables, self.selected, errors, labels])
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +135,10 @@ class Transcript:
         """The exact sum of the events' costs."""
         return reduce(add, (event.rho for event in self.events), NOTHING)
 
+    def given(self) -> Fraction:
+        """The exact sum of the events' deltas."""
+        return sum((event.delta for event in self.events), Fraction(0))
+
     def digest(self) -> str:
         """Names the whole record: questions, released values and costs."""
         return canonical.digest([[e.question, e.answer.digest(), [_facts(v) for v in e.events]] for e in self.exchanges])
@@ -131,13 +166,29 @@ class Asker(Protocol):
         ...
 
 
+class Discoverer(Asker, Protocol):
+    """An asker whose columns may still change: what finding labels and edges needs."""
+
+    def recode(self, domain: Domain, recodings: Mapping[str, Recoding]) -> None:
+        """Switch to another public domain, for good: the cells of each named column change by its recoding. Costs nothing."""
+        ...
+
+
 class Replay:
     """Answers from a transcript: the same questions get the same answers, anything else is refused."""
 
     def __init__(self, transcript: Transcript, domain: Domain, unit: PrivacyUnit, cap: Rho) -> None:
-        self.domain, self.unit = domain, unit
+        self._domain, self.unit = domain, unit
         self._left = list(transcript.exchanges)
         self._remaining = cap
+
+    @property
+    def domain(self) -> Domain:
+        return self._domain
+
+    def recode(self, domain: Domain, _: Mapping[str, Recoding]) -> None:
+        """As the run did: there are no rows to recode."""
+        self._domain = domain
 
     def remaining(self) -> Rho:
         """Budget that was unspent at this point of the run."""
@@ -180,6 +231,22 @@ def select(asker: Asker, question: SelectionQuestion) -> Clique:
     return question.candidates[selected]
 
 
+def labels(asker: Asker, question: LabelsQuestion) -> Labels:
+    """The labels of an open column. Raises ProtocolError where the answer holds none, or more than were asked for."""
+    found = asker.ask(question).labels
+    if found is None or len(found.texts) != len(found.counts) or not len(set(found.texts)) == len(found.texts) <= question.at_most:
+        raise ProtocolError("a question for labels was answered with something else")
+    return found
+
+
+def cut_point(asker: Asker, question: QuantileQuestion) -> int:
+    """The cell before which the column is cut. Raises ProtocolError where the answer names none."""
+    selected = asker.ask(question).selected
+    if selected is None or not 0 <= selected < question.cells - 1:
+        raise ProtocolError("a quantile was answered without a cut")
+    return selected + 1
+
+
 def _facts(event: Event) -> list[object]:
     return [
         event.mechanism,
@@ -189,4 +256,6 @@ def _facts(event: Event) -> list[object]:
         event.outcomes,
         canonical.rational_text(event.rho.value),
         event.question,
+        event.threshold,
+        canonical.rational_text(event.delta),
     ]

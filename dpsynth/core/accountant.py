@@ -16,26 +16,15 @@ Source: Dong, Roth, Su, arXiv:1905.02383, Corollary 2.13. Proof: proofs/gaussian
 
 import math
 from collections.abc import Callable
-from decimal import Context, Decimal, DivisionByZero, InvalidOperation
+from decimal import Decimal
 from fractions import Fraction
 
 from dpsynth.errors import SpecError
+from dpsynth.normal import CONTEXT, LEAST_Z, OUTWARD, decimal_of, density, mills_above, mills_below
 from dpsynth.privacy import GDP, ZCDP, Guarantee, Rho, plain
 
 LARGEST_EPSILON = 1000
 """A budget beyond it promises nothing."""
-
-_CONTEXT = Context(prec=80, Emin=-(10**9), Emax=10**9, traps=[DivisionByZero, InvalidOperation])
-_OUTWARD = _CONTEXT.add(Decimal(1), Decimal("1e-60"))
-"""80 digits leave an error below 1e-70 in every exponent used here; one part in 1e60 on top makes the rounding outward.
-A bound beyond 10^(10^9) is infinite and admits nothing."""
-
-_DENSITY_AT_0 = Decimal("0.398942280401432677939946059934381868475858631164934657665925829670658")
-"""1 / sqrt(2 pi), rounded up."""
-
-_LEAST_A = 2
-_CONVERGENT = 400
-"""For z of at least 2 the 400th and 401st convergents of m(z) differ by less than 1e-32 of it."""
 
 _ALPHA_GRID = 1 << 30
 _LARGEST_ALPHA = 1e9
@@ -50,10 +39,10 @@ def delta_bound(alpha: Fraction, rho: Fraction, epsilon: Fraction) -> Decimal:
     """delta(alpha), rounded up. Raises ValueError where alpha is not above 1."""
     if alpha <= 1:
         raise ValueError(f"the order alpha must be above 1, got {alpha}")
-    exponent = _decimal((alpha - 1) * (alpha * rho - epsilon))
-    rest = _CONTEXT.multiply(_decimal(alpha), _ln(1 - 1 / alpha))
-    log_delta = _CONTEXT.subtract(_CONTEXT.add(exponent, rest), _ln(alpha - 1))
-    return _CONTEXT.multiply(_CONTEXT.exp(log_delta), _OUTWARD)
+    exponent = decimal_of((alpha - 1) * (alpha * rho - epsilon))
+    rest = CONTEXT.multiply(decimal_of(alpha), _ln(1 - 1 / alpha))
+    log_delta = CONTEXT.subtract(CONTEXT.add(exponent, rest), _ln(alpha - 1))
+    return CONTEXT.multiply(CONTEXT.exp(log_delta), OUTWARD)
 
 
 def best_alpha(rho: Fraction, epsilon: Fraction) -> Fraction:
@@ -71,22 +60,12 @@ def best_alpha(rho: Fraction, epsilon: Fraction) -> Fraction:
 
 def gaussian_delta(rho: Fraction, epsilon: Fraction) -> Decimal | None:
     """The delta of sqrt(2 rho)-GDP at epsilon, rounded up; None where it is beyond the 0.02 or so up to which this is evaluated."""
-    mu = _CONTEXT.sqrt(_decimal(2 * rho))
-    a = _CONTEXT.subtract(_CONTEXT.divide(_decimal(epsilon), mu), _CONTEXT.divide(mu, Decimal(2)))
-    if a < _LEAST_A:
+    mu = CONTEXT.sqrt(decimal_of(2 * rho))
+    a = CONTEXT.subtract(CONTEXT.divide(decimal_of(epsilon), mu), CONTEXT.divide(mu, Decimal(2)))
+    if a < LEAST_Z:
         return None
-    density = _CONTEXT.multiply(_DENSITY_AT_0, _CONTEXT.exp(_CONTEXT.divide(_CONTEXT.multiply(a, a), Decimal(-2))))
-    above = _CONTEXT.multiply(_mills(a, _CONVERGENT + 1), _OUTWARD)
-    below = _CONTEXT.divide(_mills(_CONTEXT.add(a, mu), _CONVERGENT), _OUTWARD)
-    return _CONTEXT.multiply(_CONTEXT.multiply(density, _CONTEXT.subtract(above, below)), _OUTWARD)
-
-
-def _mills(z: Decimal, convergent: int) -> Decimal:
-    """1/(z + 1/(z + 2/(z + 3/(z + ...)))), cut off: odd convergents are above m(z), even ones below."""
-    tail = z
-    for numerator in range(convergent - 1, 0, -1):
-        tail = _CONTEXT.add(z, _CONTEXT.divide(Decimal(numerator), tail))
-    return _CONTEXT.divide(Decimal(1), tail)
+    gap = CONTEXT.subtract(mills_above(a), mills_below(CONTEXT.add(a, mu)))
+    return CONTEXT.multiply(CONTEXT.multiply(density(a), gap), OUTWARD)
 
 
 def admits(rho: Fraction, epsilon: Fraction, delta: Fraction) -> Fraction | None:
@@ -106,9 +85,10 @@ def allows(rho: Fraction, epsilon: Fraction, delta: Fraction, track: str) -> boo
     return admits(rho, epsilon, delta) is not None
 
 
-def guarantee_for(epsilon: Fraction, delta: Fraction, track: str = ZCDP) -> Guarantee:
+def guarantee_for(epsilon: Fraction, delta: Fraction, track: str = ZCDP, given: Fraction = Fraction(0)) -> Guarantee:
     """The largest budget that stays within (epsilon, delta) on that track, with its witness.
 
+    given: what thresholds may give away of delta; the rest, delta - given, is the conversion's.
     Raises SpecError where epsilon is not from 2^-20 to 1000 or delta not strictly between 0 and 1.
     """
     if not Fraction(1, 1 << 20) <= epsilon <= LARGEST_EPSILON:
@@ -118,23 +98,24 @@ def guarantee_for(epsilon: Fraction, delta: Fraction, track: str = ZCDP) -> Guar
     low, high = Fraction(0), Fraction(math.ceil(epsilon))
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        low, high = (middle, high) if allows(middle, epsilon, delta, track) else (low, middle)
+        low, high = (middle, high) if allows(middle, epsilon, delta - given, track) else (low, middle)
     rho = Rho.down(low)
     if rho.value == 0:
         raise SpecError(f"epsilon {plain(epsilon)} at delta {plain(delta)} allows no budget: raise either")
-    return claimed(rho, epsilon, delta, track)
+    return claimed(rho, epsilon, delta, track, given)
 
 
-def claimed(rho: Rho, epsilon: Fraction, delta: Fraction, track: str) -> Guarantee:
-    """What rho proves at (epsilon, delta): on the Gaussian track, the epsilon of zCDP alone beside it."""
-    alpha = admits(rho.value, epsilon, delta)
+def claimed(rho: Rho, epsilon: Fraction, delta: Fraction, track: str, given: Fraction = Fraction(0)) -> Guarantee:
+    """What rho, and thresholds that give away at most `given`, prove at (epsilon, delta): beside GDP, the epsilon of zCDP alone."""
+    rest = delta - given
+    alpha = admits(rho.value, epsilon, rest)
     if alpha is not None:
-        return Guarantee(epsilon, delta, rho, alpha, ZCDP, epsilon)
-    alone = epsilon_of(rho.value, delta, ZCDP)
-    alpha = admits(rho.value, alone, delta)
-    if track != GDP or alpha is None or not allows(rho.value, epsilon, delta, track):
+        return Guarantee(epsilon, delta, rho, alpha, ZCDP, epsilon, given)
+    alone = epsilon_of(rho.value, rest, ZCDP)
+    alpha = admits(rho.value, alone, rest)
+    if track != GDP or alpha is None or not allows(rho.value, epsilon, rest, track):
         raise SpecError(f"rho {plain(rho.value)} is not ({plain(epsilon)}, {plain(delta)})-differential privacy")
-    return Guarantee(epsilon, delta, rho, alpha, GDP, alone)
+    return Guarantee(epsilon, delta, rho, alpha, GDP, alone, given)
 
 
 def epsilon_of(rho: Fraction, delta: Fraction, track: str) -> Fraction:
@@ -178,7 +159,7 @@ def _near_zcdp(rho: float, log_delta: float) -> float:
 def _near_gdp(rho: float, log_delta: float) -> float:
     """About the least epsilon of sqrt(2 rho)-GDP among those whose a is at least 2, by halving in a; infinite for a rho of 0."""
     mu = math.sqrt(2 * rho)
-    low, high = float(_LEAST_A), max(_LEAST_A, math.sqrt(max(0.0, -2 * log_delta)))
+    low, high = float(LEAST_Z), max(LEAST_Z, math.sqrt(max(0.0, -2 * log_delta)))
     for _ in range(50):
         a = (low + high) / 2
         gap = _near_mills(a) - _near_mills(a + mu)
@@ -195,8 +176,4 @@ def _near_mills(z: float) -> float:
 
 
 def _ln(value: Fraction) -> Decimal:
-    return _CONTEXT.ln(_decimal(value))
-
-
-def _decimal(value: Fraction) -> Decimal:
-    return _CONTEXT.divide(Decimal(value.numerator), Decimal(value.denominator))
+    return CONTEXT.ln(decimal_of(value))

@@ -15,8 +15,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from dpsynth.cells import BLANKS
 from dpsynth.engines.sql import literal
+from dpsynth.readings import BLANKS
 
 BLOCK = 1 << 23
 LINE_LIMIT = 1 << 20

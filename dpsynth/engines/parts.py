@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from dpsynth.cells import BLANKS
 from dpsynth.engines.lines import LINE_LIMIT, fields_sql, line_batches, split_line
 from dpsynth.engines.texts import array_texts, listed_texts
 from dpsynth.errors import SourceError
+from dpsynth.readings import BLANKS
 
 BATCH_ROWS = 1 << 16
+NOT_NULL = " not null"
 BOM = b"\xef\xbb\xbf"
 SCAN = "scan"
 """What the batches of a part are called in its query."""
@@ -27,7 +28,10 @@ class Scan:
 
 
 class Part(Protocol):
-    """names: the columns, without blanks around them. typed_names: whether they are names for certain; a first line may be a row."""
+    """names: the columns, without blanks around them. typed_names: whether they are names for certain; a first line may be a row.
+
+    types: what the part calls the type of each column, with "not null" behind it where no value may be missing; () where it has no types.
+    """
 
     @property
     def title(self) -> str: ...
@@ -35,6 +39,8 @@ class Part(Protocol):
     def names(self) -> tuple[str, ...]: ...
     @property
     def typed_names(self) -> bool: ...
+    @property
+    def types(self) -> tuple[str, ...]: ...
     def scan(self, places: Sequence[int]) -> Scan: ...
 
 
@@ -46,6 +52,7 @@ class DelimitedPart:
     delimiter: str
     names: tuple[str, ...]
     typed_names: bool = False
+    types: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -75,6 +82,7 @@ class ParquetPart:
 
     path: Path
     names: tuple[str, ...]
+    types: tuple[str, ...] = ()
     typed_names: bool = True
 
     @property
@@ -87,10 +95,11 @@ class ParquetPart:
         from pyarrow import parquet
 
         with parquet.ParquetFile(path) as file:
-            return cls(path, tuple(name.strip(BLANKS) for name in file.schema_arrow.names))
+            schema = file.schema_arrow
+            return cls(path, tuple(name.strip(BLANKS) for name in schema.names), _arrow_types(schema))
 
     def scan(self, places: Sequence[int]) -> Scan:
-        return Scan(_text_schema(places), self._batches(places), _text_query(places))
+        return Scan(text_schema(places), self._batches(places), text_query(places))
 
     def _batches(self, places: Sequence[int]) -> Iterator[Any]:
         from pyarrow import parquet
@@ -98,7 +107,7 @@ class ParquetPart:
         with parquet.ParquetFile(self.path) as file:
             names = [file.schema_arrow.names[place] for place in places]
             for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=names):
-                yield _text_batch([array_texts(batch.column(name)) for name in names], places)
+                yield text_batch([array_texts(batch.column(name)) for name in names], places)
 
 
 @dataclass(frozen=True)
@@ -107,19 +116,20 @@ class ArrowPart:
 
     table: Any = field(repr=False)
     names: tuple[str, ...]
+    types: tuple[str, ...] = ()
     typed_names: bool = True
     title: str = "the table"
 
     @classmethod
     def open(cls, table: Any) -> "ArrowPart":
-        return cls(table, tuple(name.strip(BLANKS) for name in table.column_names))
+        return cls(table, tuple(name.strip(BLANKS) for name in table.column_names), _arrow_types(table.schema))
 
     def scan(self, places: Sequence[int]) -> Scan:
-        return Scan(_text_schema(places), self._batches(places), _text_query(places))
+        return Scan(text_schema(places), self._batches(places), text_query(places))
 
     def _batches(self, places: Sequence[int]) -> Iterator[Any]:
         for batch in self.table.select(list(places)).to_batches(max_chunksize=BATCH_ROWS):
-            yield _text_batch([array_texts(column) for column in batch.columns], places)
+            yield text_batch([array_texts(column) for column in batch.columns], places)
 
 
 @dataclass(frozen=True)
@@ -128,20 +138,29 @@ class FramePart:
 
     frame: Any = field(repr=False)
     names: tuple[str, ...]
+    types: tuple[str, ...] = ()
     typed_names: bool = True
     title: str = "the data frame"
 
     @classmethod
     def open(cls, frame: Any) -> "FramePart":
-        return cls(frame, tuple(str(name).strip(BLANKS) for name in frame.columns))
+        import numpy as np
+
+        types = tuple(f"{t}{NOT_NULL if isinstance(t, np.dtype) and t.kind in 'biu' else ''}" for t in frame.dtypes)
+        return cls(frame, tuple(str(name).strip(BLANKS) for name in frame.columns), types)
 
     def scan(self, places: Sequence[int]) -> Scan:
-        return Scan(_text_schema(places), self._batches(places), _text_query(places))
+        return Scan(text_schema(places), self._batches(places), text_query(places))
 
     def _batches(self, places: Sequence[int]) -> Iterator[Any]:
         for start in range(0, len(self.frame), BATCH_ROWS):
             rows = self.frame.iloc[start : start + BATCH_ROWS]
-            yield _text_batch([_series_texts(rows.iloc[:, place]) for place in places], places)
+            yield text_batch([_series_texts(rows.iloc[:, place]) for place in places], places)
+
+
+def _arrow_types(schema: Any) -> tuple[str, ...]:
+    """Types by name only: metadata and dictionaries may hold what was read off rows."""
+    return tuple(f"{field.type}{'' if field.nullable else NOT_NULL}" for field in schema)
 
 
 def _series_texts(series: Any) -> Any:
@@ -156,19 +175,22 @@ def _series_texts(series: Any) -> Any:
         return listed_texts(series)
 
 
-def _text_schema(places: Sequence[int]) -> Any:
+def text_schema(places: Sequence[int]) -> Any:
+    """The pyarrow schema of texts t0, t1, ..."""
     import pyarrow as pa
 
     return pa.schema([(f"t{i}", pa.string()) for i in range(len(places))])
 
 
-def _text_batch(columns: Sequence[Any], places: Sequence[int]) -> Any:
+def text_batch(columns: Sequence[Any], places: Sequence[int]) -> Any:
+    """A pyarrow record batch of texts t0, t1, ..."""
     import pyarrow as pa
 
-    return pa.record_batch(list(columns), schema=_text_schema(places))
+    return pa.record_batch(list(columns), schema=text_schema(places))
 
 
-def _text_query(places: Sequence[int]) -> str:
+def text_query(places: Sequence[int]) -> str:
+    """The query for texts that are there already."""
     return f"SELECT {', '.join(f't{i}' for i in range(len(places)))} FROM {SCAN}"
 
 

@@ -9,17 +9,23 @@ A failure says that it failed and nothing of what was read.
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.column import Modelled
 from dpsynth.core.bounding import SEPARATOR, fresh_key
-from dpsynth.engines.codes import CodesEngine, code_dtype
-from dpsynth.engines.parts import SCAN, Part
-from dpsynth.engines.source import Source
+from dpsynth.core.engine import Engine
+from dpsynth.engines.catalog import Declared, Source, require_names
+from dpsynth.engines.codes import CodesEngine, Texts, code_dtype
+from dpsynth.engines.parts import NOT_NULL, SCAN, Part
+from dpsynth.engines.pieces import Pieces
 from dpsynth.engines.sql import cell_sql, literal, trimmed_sql, value_sql
-from dpsynth.errors import SourceError
+from dpsynth.errors import SourceError, SpecError
+from dpsynth.kinds.open import Open
+from dpsynth.labels import LABEL_LETTERS
 from dpsynth.privacy import PrivacyUnit
 from dpsynth.schema import Schema
 
@@ -33,38 +39,90 @@ UNREADABLE = (
 )
 
 
+def read_columns(schema: Schema) -> tuple[Modelled | Open, ...]:
+    """The schema's modelled and open columns, in their order."""
+    modelled = schema.domain.position
+    return tuple(c for c in schema.columns if isinstance(c, Open) or (isinstance(c, Modelled) and c.name in modelled))
+
+
 def columns_needed(schema: Schema, unit: PrivacyUnit) -> tuple[str, ...]:
-    """The columns that are read: the schema's, then the unit's id where it is not one of them."""
-    names = schema.domain.columns
+    """The columns that are read: the schema's modelled and open ones, then the unit's id where it is not one of them."""
+    names = tuple(column.name for column in read_columns(schema))
     return names if not unit.id or unit.id in names else (*names, unit.id)
 
 
-def open_engine(source: Source, schema: Schema, unit: PrivacyUnit, key: str | None = None, threads: int | None = None) -> CodesEngine:
-    """Exact counts of the source's rows with each unit's contribution bounded; the source is not needed afterwards.
+@dataclass(frozen=True)
+class RowSource:
+    """A source whose rows are read here, part by part; the order of the parts does not matter."""
 
-    key: of the order hash; only tests give one. threads: of the reading, by default all; counts do not depend on it.
-    Raises SpecError where a column is absent; SourceError, always with the same words, where reading fails.
-    """
-    source.require(columns_needed(schema, unit))
-    codes = None
-    with suppress(Exception):  # whatever it says may quote a row, so it is forgotten, and is no context of what is raised below
-        codes = _codes(source, schema, unit, fresh_key() if key is None else key, threads)
-    if codes is None:
-        raise SourceError(UNREADABLE)
-    return CodesEngine(schema.domain, codes)
+    parts: tuple[Part, ...]
+
+    def require(self, columns: Sequence[str]) -> None:
+        for part in self.parts:
+            require_names(part.title, part.names, columns, part.typed_names)
+
+    def declared(self, known: Sequence[str]) -> tuple[Declared, ...]:
+        """The columns that every part has, in the first one's order; where parts declare different types, nobody says which it is."""
+        untyped = [part.title for part in self.parts if not part.typed_names]
+        if untyped and not known:
+            raise SpecError(
+                f"{untyped[0]} may begin with a row, so its first line is not shown: name a column of its header (--column NAME)"
+            )
+        self.require(known)
+        types = [dict(zip(part.names, part.types or [""] * len(part.names), strict=True)) for part in self.parts]
+        shared = [name for name in self.parts[0].names if name and all(name in part for part in types)]
+        return tuple(_declared(name, {part[name] for part in types}) for name in shared)
+
+    def check(self, schema: Schema, unit: PrivacyUnit) -> None:
+        self.require(columns_needed(schema, unit))
+        check_ready()
+
+    def engine(self, schema: Schema, unit: PrivacyUnit, key: str, threads: int | None) -> CodesEngine:
+        self.require(columns_needed(schema, unit))
+        held = None
+        with suppress(Exception):  # whatever it says may quote a row, so it is forgotten, and is no context of what is raised below
+            held = _codes(self.parts, schema, unit, key, threads)
+        if held is None:
+            raise SourceError(UNREADABLE)
+        return CodesEngine(schema.domain, *held)
 
 
-def _codes(source: Source, schema: Schema, unit: PrivacyUnit, key: str, threads: int | None) -> dict[str, NDArray[np.integer]]:
-    cells = [f"c{i}" for i in range(len(schema.columns))]
+def _declared(name: str, types: set[str]) -> Declared:
+    """types: what each part calls it."""
+    words = {one.removesuffix(NOT_NULL) for one in types}
+    if len(words) > 1 or words == {""}:
+        return Declared(name)
+    return Declared(name, words.pop(), not all(one.endswith(NOT_NULL) for one in types))
+
+
+def open_engine(source: Source, schema: Schema, unit: PrivacyUnit, key: str | None = None, threads: int | None = None) -> Engine:
+    """The source's engine. key: of the order hash; only tests give one. Raises SpecError or SourceError."""
+    return source.engine(schema, unit, fresh_key() if key is None else key, threads)
+
+
+def _codes(
+    parts: Sequence[Part], schema: Schema, unit: PrivacyUnit, key: str, threads: int | None
+) -> tuple[dict[str, NDArray[np.integer]], dict[str, Texts]]:
+    """The codes of modelled columns and the texts of open ones."""
+    columns = read_columns(schema)
+    cells = [f"c{i}" for i in range(len(columns))]
+    pieces = Pieces([column.size for column in columns])
     with _private_connection(threads) as connection:
-        types = [f"{cell} {_sql_type(column.size)}" for cell, column in zip(cells, schema.columns, strict=True)]
-        connection.execute(f"CREATE TABLE coded ({', '.join(types)}, unit VARCHAR)")
-        for part in source.parts:
-            _append(connection, part, schema, unit)
-        if unit.id:
-            connection.execute(f"CREATE TABLE kept AS {_bounded_sql('coded', cells, key, unit.max_rows)}")
-        arrays = _fetch(connection, "kept" if unit.id else "coded", cells, schema.domain.sizes)
-    return dict(zip(schema.domain.columns, arrays, strict=True))
+        if not unit.id:
+            for part in parts:
+                with _coded(connection, part, schema, unit) as query:
+                    _fetch(connection, query, cells, pieces)
+        else:
+            types = [f"{cell} {_sql_type(column.size)}" for cell, column in zip(cells, columns, strict=True)]
+            connection.execute(f"CREATE TABLE coded ({', '.join(types)}, unit VARCHAR)")
+            for part in parts:
+                with _coded(connection, part, schema, unit) as query:
+                    connection.execute(f"INSERT INTO coded {query}")
+            _fetch(connection, _bounded_sql("coded", cells, key, unit.max_rows), cells, pieces)
+    arrays = pieces.joined()
+    held = {column.name: array for column, array in zip(columns, arrays, strict=True)}
+    texts = {name: array for name, array in held.items() if isinstance(array, Texts)}
+    return {name: array for name, array in held.items() if not isinstance(array, Texts)}, texts
 
 
 def check_ready() -> None:
@@ -102,23 +160,33 @@ def _private_connection(threads: int | None) -> Iterator[Any]:
             yield connection
 
 
-def _append(connection: Any, part: Part, schema: Schema, unit: PrivacyUnit) -> None:
-    """Codes of one part's rows, added to the table `coded`."""
+@contextmanager
+def _coded(connection: Any, part: Part, schema: Schema, unit: PrivacyUnit) -> Iterator[str]:
+    """The query for the codes of one part's rows, good for one pass."""
     import pyarrow as pa
 
     names = columns_needed(schema, unit)
     scan = part.scan([part.names.index(name) for name in names])
     connection.register(SCAN, pa.RecordBatchReader.from_batches(scan.schema, scan.batches))
-    connection.execute(f"INSERT INTO coded {_coded_sql(scan.query, schema, unit)}")
+    yield _coded_sql(scan.query, schema, unit)
     connection.unregister(SCAN)
 
 
 def _coded_sql(texts: str, schema: Schema, unit: PrivacyUnit) -> str:
     """From texts t0, t1, ... to codes c0, c1, ... and the unit's id (NULL: missing)."""
     who = trimmed_sql(f"t{columns_needed(schema, unit).index(unit.id)}") if unit.id else "NULL"
-    values = [f"{value_sql(column.rule, f't{i}')} AS v{i}" for i, column in enumerate(schema.columns)]
-    codes = [f"CAST({cell_sql(column.rule, f'v{i}')} AS {_sql_type(column.size)}) AS c{i}" for i, column in enumerate(schema.columns)]
+    values = [f"{_value_sql(column, f't{i}')} AS v{i}" for i, column in enumerate(read_columns(schema))]
+    codes = [f"CAST({_code_sql(column, f'v{i}')} AS {_sql_type(column.size)}) AS c{i}" for i, column in enumerate(read_columns(schema))]
     return f"SELECT {', '.join(codes)}, unit FROM (SELECT {', '.join(values)}, {who} AS unit FROM ({texts}))"
+
+
+def _value_sql(column: Modelled | Open, text: str) -> str:
+    return trimmed_sql(text) if isinstance(column, Open) else value_sql(column.rule, text)
+
+
+def _code_sql(column: Modelled | Open, value: str) -> str:
+    """Of an open column the text itself, too long a one cut where it is still seen to be too long; empty where it is missing."""
+    return f"coalesce(left({value}, {LABEL_LETTERS + 1}), '')" if isinstance(column, Open) else cell_sql(column.rule, value)
 
 
 def _bounded_sql(table: str, cells: Sequence[str], key: str, max_rows: int) -> str:
@@ -131,20 +199,11 @@ def _bounded_sql(table: str, cells: Sequence[str], key: str, max_rows: int) -> s
     return f"SELECT {listed} FROM ({sizes}) WHERE total <= {max_rows} UNION ALL SELECT {listed} FROM ({placed}) WHERE place <= {max_rows}"
 
 
-def _fetch(connection: Any, table: str, cells: Sequence[str], sizes: Sequence[int]) -> list[NDArray[np.integer]]:
-    """One array per column, filled batch by batch so that no second copy of the table is held."""
-    ((rows,),) = connection.execute(f"SELECT count(*) FROM {table}").fetchall()  # a result left open would block the next query
-    arrays: list[NDArray[np.integer]] = [np.empty(rows, dtype=code_dtype(size)) for size in sizes]
-    start = 0
-    for batch in connection.sql(f"SELECT {', '.join(cells)} FROM {table}").to_arrow_reader(FETCH_ROWS):
-        for array, column in zip(arrays, batch.columns, strict=True):
-            array[start : start + batch.num_rows] = column.to_numpy(zero_copy_only=False)
-        start += batch.num_rows
-    if start != rows:
-        raise ValueError("rows were lost on the way out of DuckDB")
-    return arrays
+def _fetch(connection: Any, query: str, cells: Sequence[str], pieces: Pieces) -> None:
+    for batch in connection.sql(f"SELECT {', '.join(cells)} FROM ({query})").to_arrow_reader(FETCH_ROWS):
+        pieces.add(batch)
 
 
 def _sql_type(size: int) -> str:
-    """The unsigned type as wide as `code_dtype`."""
-    return {1: "UTINYINT", 2: "USMALLINT", 4: "UINTEGER", 8: "UBIGINT"}[code_dtype(size).itemsize]
+    """The unsigned type as wide as `code_dtype`; of no cells, text."""
+    return "VARCHAR" if size == 0 else {1: "UTINYINT", 2: "USMALLINT", 4: "UINTEGER", 8: "UBIGINT"}[code_dtype(size).itemsize]

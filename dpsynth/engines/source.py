@@ -6,63 +6,61 @@ No message shows a cell; library errors are never passed on, for they quote rows
 import glob
 import os
 import sys
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dpsynth.engines.catalog import Source
+from dpsynth.engines.database import open_database
+from dpsynth.engines.duckdb_part import DuckdbPart
 from dpsynth.engines.lines import DELIMITERS
 from dpsynth.engines.parts import ArrowPart, DelimitedPart, FramePart, ParquetPart, Part
+from dpsynth.engines.reader import RowSource
 from dpsynth.errors import SourceError, SpecError
+from dpsynth.location import address, is_address, refuse_secrets, table_names
 
 FORMATS = (".csv", ".csv.gz", ".parquet")
-SHOWN_NAMES = 50
+DUCKDB = ".duckdb"
 
 
-@dataclass(frozen=True)
-class Source:
-    """Rows that have not been read yet; the order of the parts does not matter."""
+def open_source(data: Any, delimiter: str = ",", table: str = "") -> Source:
+    """The source at a path or glob (.csv, .csv.gz, .parquet), a pandas DataFrame or pyarrow Table, or a table of a database.
 
-    parts: tuple[Part, ...]
-
-    def require(self, columns: Sequence[str]) -> None:
-        """Checks that each part has each of these columns, once.
-
-        Raises SpecError naming the column and the columns there are. Where none of them is in a first line, that line may be a row and is
-        not shown.
-        """
-        for part in self.parts:
-            times = Counter(part.names)
-            absent = sorted({column for column in columns if not times[column]})
-            repeated = sorted({column for column in columns if times[column] > 1})
-            if absent and len(absent) == len(set(columns)) and not part.typed_names:
-                raise SpecError(
-                    f"{part.title} has none of the columns {absent} in its first line, which is not shown as it may be data: "
-                    "name the columns of the header in the spec, or add a header"
-                )
-            if absent:
-                raise SpecError(f"{part.title} has no column {_words(absent)}: it has {_shown(part.names)}")
-            if repeated:
-                raise SpecError(f"{part.title} has column {_words(repeated)} more than once: rename or drop the others")
-
-
-def open_source(data: Any, delimiter: str = ",") -> Source:
-    """The source at a path or glob (.csv, .csv.gz, .parquet), or a pandas DataFrame or pyarrow Table.
-
-    Raises SourceError where it does not open; SpecError where `data` or `delimiter` is none of these.
+    A database is a DuckDB file (.duckdb) or an address as in `dpsynth.location`.
+    Raises SourceError where it does not open; SpecError where `data`, `delimiter` or `table` is none of these.
     """
     if delimiter not in DELIMITERS:
         raise SpecError(f"delimiter must be one of {list(DELIMITERS)}, got {delimiter!r}")
+    if isinstance(data, str):
+        refuse_secrets(data)
+        if is_address(data):
+            return open_database(address(data), _named(table))
+    if isinstance(data, str | os.PathLike) and os.fspath(data).lower().endswith(DUCKDB):
+        return RowSource((_open_duckdb(Path(data), _named(table)),))
+    if table:
+        raise SpecError(f"data.table is for databases, got {table!r}: take it out, or name a database in data.source")
     if isinstance(data, str | os.PathLike):
-        return Source(tuple(_open_file(path, delimiter) for path in _files(os.fspath(data))))
+        return RowSource(tuple(_open_file(path, delimiter) for path in _files(os.fspath(data))))
     frames = getattr(sys.modules.get("pandas"), "DataFrame", ())  # who has a DataFrame has imported pandas
     tables = getattr(sys.modules.get("pyarrow"), "Table", ())
     if isinstance(data, frames):
-        return Source((FramePart.open(data),))
+        return RowSource((FramePart.open(data),))
     if isinstance(data, tables):
-        return Source((ArrowPart.open(data),))
+        return RowSource((ArrowPart.open(data),))
     raise SpecError(f"data must be a path, a pandas DataFrame or a pyarrow Table, got {type(data).__name__}")
+
+
+def _named(table: str) -> tuple[str, ...]:
+    if not table:
+        raise SpecError("a database has many tables: name one in data.table")
+    return table_names(table)
+
+
+def _open_duckdb(path: Path, table: tuple[str, ...]) -> Part:
+    reason = _why_not(path)
+    if reason:
+        raise SourceError(f"{str(path)!r} {reason}: check data.source")
+    return DuckdbPart.open(path, table)
 
 
 def _files(pattern: str) -> list[Path]:
@@ -83,7 +81,7 @@ def _open_file(path: Path, delimiter: str) -> Part:
     }
     found = [opener for ending, opener in openers.items() if path.name.lower().endswith(ending)]
     if not found:
-        raise SourceError(f"{str(path)!r} must end in one of {list(FORMATS)}: convert it or rename it")
+        raise SourceError(f"{str(path)!r} must end in one of {[*FORMATS, DUCKDB]}: convert it or rename it")
     reason = _why_not(path)
     if reason:
         raise SourceError(f"{str(path)!r} {reason}: check data.source")
@@ -110,12 +108,3 @@ def _why_not(path: Path) -> str:
         return "" if os.access(path, os.R_OK) else "cannot be read: no permission"
     except (OSError, ValueError):  # a name the system does not take
         return "cannot be opened"
-
-
-def _words(columns: Sequence[str]) -> str:
-    return ", ".join(repr(column) for column in columns)
-
-
-def _shown(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
-    return _words(names[:SHOWN_NAMES]) + more

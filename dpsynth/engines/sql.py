@@ -7,7 +7,20 @@ Done in two steps, each over a column of the step before, so that nothing is com
 Everything that comes from a spec is quoted here, and only here.
 """
 
-from dpsynth.cells import BLANKS, NUMBER_PATTERN, CellRule, IntegerRule, LabelRule, NumberRule, ascii_lower
+from dpsynth.cells import CellRule, IntegerRule, LabelRule, NumberRule, ascii_lower
+from dpsynth.readings import (
+    BLANKS,
+    CALENDAR,
+    DAY,
+    LONGEST_NUMBER,
+    MICROSECONDS,
+    NUMBER_PATTERN,
+    SHIFT,
+    Pattern,
+    Plain,
+    Reading,
+    TimeReading,
+)
 
 _UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _BIGINT = 1 << 62
@@ -25,14 +38,18 @@ def double(value: float) -> str:
 
 
 def trimmed_sql(text: str) -> str:
-    """`cells.trimmed` of a VARCHAR expression."""
+    """`readings.trimmed` of a VARCHAR expression."""
     return f"nullif(trim({text}, {literal(BLANKS)}), '')"
 
 
 def parsed_sql(text: str) -> str:
-    """`cells.parsed`: the pattern decides what is a number; the cast then meets nothing but numbers."""
+    """`readings.parsed`: the pattern decides what is a number; the cast then meets nothing but numbers."""
     trimmed = f"trim({text}, {literal(BLANKS)})"
-    return f"CASE WHEN regexp_full_match({trimmed}, {literal(NUMBER_PATTERN)}) THEN TRY_CAST({trimmed} AS DOUBLE) END"
+    return f"CASE WHEN {_is_number_sql(trimmed)} THEN TRY_CAST({trimmed} AS DOUBLE) END"
+
+
+def _is_number_sql(value: str) -> str:
+    return f"length({value}) <= {LONGEST_NUMBER} AND regexp_full_match({value}, {literal(NUMBER_PATTERN)})"
 
 
 def value_sql(rule: CellRule, text: str) -> str:
@@ -42,7 +59,16 @@ def value_sql(rule: CellRule, text: str) -> str:
             value = trimmed_sql(text)
             return f"translate({value}, '{_UPPER}', '{ascii_lower(_UPPER)}')" if rule.fold_case else value
         case IntegerRule() | NumberRule():
+            return reading_sql(rule.reading, text)
+
+
+def reading_sql(reading: Reading, text: str) -> str:
+    """`reading.number` of a VARCHAR expression, as DOUBLE; NULL: none."""
+    match reading:
+        case Plain():
             return parsed_sql(text)
+        case TimeReading():
+            return _time_sql(reading, f"trim({text}, {literal(BLANKS)})")
 
 
 def cell_sql(rule: CellRule, value: str) -> str:
@@ -54,6 +80,39 @@ def cell_sql(rule: CellRule, value: str) -> str:
             return _integer_sql(rule, value)
         case NumberRule():
             return _number_sql(rule, value)
+
+
+def _time_sql(reading: TimeReading, value: str) -> str:
+    """The first pattern that fits decides, as in the reference; whole numbers below 2^63 until the last step."""
+    plain = f" WHEN {_is_number_sql(value)} THEN floor(TRY_CAST({value} AS DOUBLE))" if reading.plain else ""
+    shift = SHIFT // reading.step
+    times = "".join(
+        f" WHEN regexp_full_match({value}, {literal(pattern.expression)})"
+        f" THEN CAST(({_microseconds_sql(pattern, value)} + {shift * reading.step}) // {reading.step} - {shift} AS DOUBLE)"
+        for pattern in reading.patterns
+    )
+    return f"CASE{plain}{times} END"
+
+
+def _microseconds_sql(pattern: Pattern, value: str) -> str:
+    """`pattern.microseconds` of a text that fits, as BIGINT; NULL for a day that the calendar does not have.
+
+    The lambda is there to name what was found: DuckDB would otherwise look for it again at each use.
+    """
+    groups = [f"g{i}" for i in range(len(pattern.parts))]
+    held = {part: f"found.{group}" for part, group in zip(pattern.parts, groups, strict=True)}
+    terms, sign = ["0::BIGINT"], ""
+    if "year" in held:
+        day = " || '-' || ".join(held[part] for part in CALENDAR)
+        terms = [f"(TRY_CAST({day} AS DATE) - DATE '1970-01-01') * {DAY}"]
+    for part, group in zip(pattern.parts, groups, strict=True):
+        if part == "sign":
+            sign = f"CASE WHEN found.{group} = '-' THEN -1 ELSE 1 END * "
+        elif part not in CALENDAR:
+            digits = f"rpad(found.{group}, 6, '0')" if part == "fraction" else f"found.{group}"
+            terms.append(f"{sign}{MICROSECONDS[part]} * coalesce(TRY_CAST({digits} AS BIGINT), 0)")
+    found = f"regexp_extract({value}, {literal(f'^(?:{pattern.expression})$')}, [{', '.join(map(literal, groups))}])"
+    return f"list_transform([{found}], lambda found: {' + '.join(terms)})[1]"
 
 
 def _label_sql(rule: LabelRule, value: str) -> str:
@@ -96,4 +155,5 @@ def _number_sql(rule: NumberRule, value: str) -> str:
     cell = f"list_reduce({steps}, lambda c, s: c + CASE WHEN {value} >= ({edges})[c + s] THEN s ELSE 0 END, 0)" if steps else "0"
     if rule.outside is not None:
         cell = f"CASE WHEN {value} BETWEEN {double(rule.edges[0])} AND {double(rule.edges[-1])} THEN {cell} ELSE {rule.outside} END"
-    return f"CASE WHEN {value} IS NULL THEN {rule.unreadable} ELSE {cell} END"
+    unreadable = f"{value} IS NULL OR (isfinite({value}) AND {value} <> floor({value}))" if rule.whole else f"{value} IS NULL"
+    return f"CASE WHEN {unreadable} THEN {rule.unreadable} ELSE {cell} END"

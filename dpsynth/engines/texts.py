@@ -1,15 +1,18 @@
 """Values of typed columns as texts, one value at a time: no value raises, and none changes the text of another.
 
 Whole floats are written without a fraction, so that 7 and 7.0 are one person and one label; true and false in lower case; times in UTC with
-microseconds. Missing: None, NaN, NaT, pandas.NA, values that have no text, and texts over LINE_LIMIT bytes.
+microseconds; durations in ISO 8601, as PT5400.000000S.
+Missing: None, NaN, NaT, pandas.NA, values that have no text, and texts over LINE_LIMIT bytes.
 """
 
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from dpsynth.engines.lines import LINE_LIMIT
+
+_WHOLE_DOUBLES = 1 << 53
 
 
 def array_texts(array: Any) -> Any:
@@ -31,13 +34,27 @@ def array_texts(array: Any) -> Any:
     if pa.types.is_float16(kind):  # Arrow cannot add these
         return array_texts(pc.cast(array, pa.float32()))
     if pa.types.is_floating(kind):
-        return pc.cast(pc.add(array, pa.scalar(0.0, kind)), pa.string())  # -0.0 + 0.0 is 0.0
+        return _float_texts(array)
+    if pa.types.is_duration(kind):
+        return _durations(pc.cast(pc.cast(array, pa.duration("us"), safe=False), pa.int64()))
     if pa.types.is_timestamp(kind):
         return pc.cast(pc.cast(array, pa.timestamp("us"), safe=False), pa.string())
     try:
         return pc.cast(array, pa.string())
     except pa.ArrowNotImplementedError:  # nested and rarer types, whatever they hold
         return pa.array(map(_cut, value_texts(array)), pa.string())
+
+
+def _float_texts(array: Any) -> Any:
+    """NaN has none. Whole numbers as such, up to where all doubles are whole; the others with as few digits as tell them apart."""
+    import pyarrow as pa
+    from pyarrow import compute as pc
+
+    texts = pc.cast(array, pa.string())
+    exact = pc.less(pc.abs(array), pa.scalar(float(_WHOLE_DOUBLES), array.type))
+    whole = pc.and_(exact, pc.equal(array, pc.floor(array)))  # the cast is of those alone: no other value fits
+    numbers = pc.cast(pc.if_else(whole, array, pa.scalar(0.0, array.type)), pa.int64())
+    return pc.if_else(pc.is_nan(array), pa.scalar(None, pa.string()), pc.if_else(whole, pc.cast(numbers, pa.string()), texts))
 
 
 def listed_texts(values: Iterable[Any]) -> Any:
@@ -94,10 +111,25 @@ def _text_of(value: Any) -> str | None:
     if isinstance(value, (datetime, np.datetime64)):
         moment = value.astype("datetime64[us]") if isinstance(value, np.datetime64) else value
         return str(pa.scalar(moment, pa.timestamp("us")).cast(pa.string()).as_py())
+    if isinstance(value, (timedelta, np.timedelta64)):
+        span = value.astype("timedelta64[us]") if isinstance(value, np.timedelta64) else value
+        return str(array_texts(pa.array([span], pa.duration("us")))[0].as_py())
     if isinstance(value, (bool, float, date, bytes, np.generic)):
         text = array_texts(pa.array([value]))[0].as_py()
         return text if text is None else str(text)
     return str(value)
+
+
+def _durations(microseconds: Any) -> Any:
+    """int64 microseconds as texts; the sign is the whole duration's."""
+    import pyarrow as pa
+    from pyarrow import compute as pc
+
+    size = pc.abs(microseconds)
+    seconds = pc.divide(size, 1_000_000)
+    rest = pc.utf8_lpad(pc.cast(pc.subtract(size, pc.multiply(seconds, 1_000_000)), pa.string()), 6, "0")
+    sign = pc.if_else(pc.less(microseconds, 0), "-PT", "PT")
+    return pc.binary_join_element_wise(sign, pc.cast(seconds, pa.string()), ".", rest, "S", "").cast(pa.string())
 
 
 def _is_missing(value: Any) -> bool:

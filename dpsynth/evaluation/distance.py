@@ -85,17 +85,18 @@ def sampled(cliques: Sequence[Clique], sample: int | None) -> Sequence[Clique]:
 
 
 def encode(schema: Schema, frame: "pd.DataFrame") -> NDArray[np.int64]:
-    """Codes of a public table, int64[rows, columns] in the order of the schema, by each column's own cell rule.
+    """Codes of a public table, int64[rows, columns] in the order of the domain, by each column's own cell rule.
 
     Values count as the text they print as; missing ones as no text. Raises SpecError where the table lacks a column.
     """
-    absent = [column.name for column in schema.columns if column.name not in frame.columns]
+    absent = [column.name for column in schema.modelled if column.name not in frame.columns]
     if absent:
         raise SpecError(f"the table has no columns {absent}: it has {[str(name) for name in frame.columns]}")
-    codes = np.empty((len(frame), len(schema.columns)), dtype=np.int64)
-    for place, column in enumerate(schema.columns):
+    codes = np.empty((len(frame), len(schema.modelled)), dtype=np.int64)
+    for place, column in enumerate(schema.modelled):
         positions, values = frame[column.name].factorize()
-        cells = [*(column.rule.cell(str(value)) for value in values), column.rule.cell(None)]
+        rule = column.rule
+        cells = [*(rule.cell(str(value)) for value in values), rule.cell(None)]
         codes[:, place] = np.array(cells, dtype=np.int64)[positions]  # factorize marks missing values with -1: the last
     return codes
 

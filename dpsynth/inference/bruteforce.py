@@ -15,9 +15,11 @@ from dpsynth.domain import Clique, Domain
 from dpsynth.errors import SpecError
 from dpsynth.inference.junction import JunctionTree
 from dpsynth.inference.model import FitReport
-from dpsynth.inference.residuals import Residual, interaction, residuals
+from dpsynth.inference.residuals import Residual, interaction
 from dpsynth.inference.shrinkage import shrunk, weights
+from dpsynth.inference.support import known_residuals, support_of
 from dpsynth.inference.tree_model import TreeModel
+from dpsynth.inference.zeros import Zeros
 from dpsynth.transcript import Measurement
 
 Matrix = NDArray[np.float64]
@@ -37,21 +39,22 @@ class BruteForce:
     steps: int = 500
     name: str = field(default="brute-force", init=False)
 
-    def fit(self, domain: Domain, measurements: Sequence[Measurement]) -> TreeModel:
+    def fit(self, domain: Domain, measurements: Sequence[Measurement], zeros: Zeros = ()) -> TreeModel:
         """The fitted model, one node that holds every column. Raises SpecError for a larger domain and for unfit measurements."""
         cells = domain.cells(domain.columns)
         if cells > JOINT_LIMIT:
             raise SpecError(f"brute force takes domains of at most {JOINT_LIMIT} cells, got {cells}: use the maxent estimator")
-        parts = residuals(domain, measurements)
+        support, base = (support_of(domain, zeros), forbidden(domain, zeros)) if zeros else (None, np.zeros(cells))
+        parts = known_residuals(domain, measurements, support)
         measured_total = float(parts[()].values) if parts else 0.0
         rows = max(measured_total, LEAST_ROWS)
-        joint, gap, steps = np.full(cells, 1 / cells), 0.0, 0
+        joint, gap, steps = softmax(base), 0.0, 0
         largest = 0.0
         with threadpool_limits(1):
             for order in range(1, max(map(len, parts), default=0) + 1):
                 lower = _model(domain, joint, rows, FitReport(self.name, False, 0, 0.0, 0.0, cells))
-                targets = tuple(shrunk(parts, order, lower).values())
-                joint, gap, steps = joint_fit(explicit(domain, targets, weights(targets), rows), self.tolerance, self.steps)
+                targets = tuple(shrunk(parts, order, lower, support).values())
+                joint, gap, steps = joint_fit(explicit(domain, targets, weights(targets), rows, base), self.tolerance, self.steps)
                 largest = max(largest, gap)
         report = FitReport(self.name, largest <= self.tolerance, steps, largest, self.tolerance, cells)
         return _model(domain, joint, max(0.0, measured_total), report)
@@ -62,6 +65,7 @@ class Explicit:
     """The dual in orthonormal contrasts.
 
     basis: float64[cells of the domain, coordinates]. target, penalty, variance: float64[coordinates]: r, w, s^2.
+    base: float64[cells of the domain], log b: 0, or minus infinity for a cell that cannot occur.
     """
 
     basis: Matrix
@@ -69,15 +73,16 @@ class Explicit:
     penalty: Matrix
     variance: Matrix
     rows: float
+    base: Matrix
 
     def at(self, theta: Matrix) -> tuple[Matrix, Matrix]:
         """The joint distribution and the dual's gradient."""
-        joint = softmax(self.basis @ theta)
+        joint = softmax(self.basis @ theta + self.base)
         return joint, self.rows * (self.basis.T @ joint) - self.target + self.penalty * theta
 
     def value(self, theta: Matrix) -> float:
         """The dual."""
-        scores = self.basis @ theta
+        scores = self.basis @ theta + self.base
         log_z = float(scores.max() + np.log(np.exp(scores - scores.max()).sum()))
         return self.rows * log_z - float(theta @ self.target) + 0.5 * float(self.penalty @ theta**2)
 
@@ -92,8 +97,8 @@ class Explicit:
         return np.asarray(theta + step)
 
 
-def explicit(domain: Domain, parts: Sequence[Residual], weight: Matrix, rows: float) -> Explicit:
-    """The dual of these residuals with every feature written out."""
+def explicit(domain: Domain, parts: Sequence[Residual], weight: Matrix, rows: float, base: Matrix | None = None) -> Explicit:
+    """The dual of these residuals with every feature written out; base: None where every cell can occur."""
     dofs = [part.dof for part in parts]
     return Explicit(
         basis=np.concatenate([features(domain, part.clique) for part in parts], axis=1),
@@ -101,7 +106,17 @@ def explicit(domain: Domain, parts: Sequence[Residual], weight: Matrix, rows: fl
         penalty=np.repeat(weight, dofs),
         variance=np.repeat([part.variance for part in parts], dofs),
         rows=rows,
+        base=np.zeros(domain.cells(domain.columns)) if base is None else base,
     )
+
+
+def forbidden(domain: Domain, zeros: Zeros) -> Matrix:
+    """float64[cells of the domain]: 0, or minus infinity for a cell that cannot occur."""
+    found = np.zeros(domain.sizes)
+    for zero in zeros:
+        across = [size if column in zero.clique else 1 for column, size in domain.size.items()]
+        found = found + np.where(zero.allowed, 0.0, -np.inf).reshape(across)
+    return found.reshape(-1)
 
 
 def joint_fit(dual: Explicit, tolerance: float, steps: int) -> tuple[Matrix, float, int]:

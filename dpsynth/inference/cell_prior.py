@@ -23,10 +23,12 @@ STEP = 1.35
 RATIOS = np.exp(np.arange(math.log(1e-3), math.log(1e4), math.log(STEP)))
 WIDTH = math.log(STEP) / math.sqrt(3)
 EM_STEPS = 60
-SAMPLE = 1 << 13
+SAMPLE = 1 << 12
 """The mixture is fitted to at most about this many cells, evenly spaced."""
-CHUNK = 1 << 15
-"""Cells whose posteriors are computed at once: 15 MB a matrix."""
+COMPARED, COMPARED_STEPS = 1 << 10, 20
+"""Cells and steps that are enough to compare two predictions."""
+CHUNK = 1 << 12
+"""Cells whose posteriors are computed at once: 2 MB a matrix."""
 
 
 def posterior(noisy: Vector, noise: float, predicted: Vector) -> tuple[Vector, Vector]:
@@ -44,6 +46,18 @@ def posterior(noisy: Vector, noise: float, predicted: Vector) -> tuple[Vector, V
     return mean, variance
 
 
+def evidence(noisy: Vector, noise: float, predicted: Vector) -> float:
+    """Log likelihood of a noisy table under the mixture fitted to it, up to a constant that the prediction does not change."""
+    far = max(float(np.abs(noisy).max()), float(predicted.max()), noise)
+    every = -(-len(noisy) // COMPARED)
+    seen, centres, variances = noisy[::every], *_components(predicted[::every], far)
+    total = variances + noise**2
+    logs = -0.5 * ((seen[:, None] - centres) ** 2 / total + np.log(total))
+    highest = logs.max(axis=1, keepdims=True)
+    likelihood = np.exp(logs - highest)
+    return float(every * (np.log(likelihood @ _mixture(likelihood, COMPARED_STEPS)) + highest[:, 0]).sum())
+
+
 def _components(predicted: Vector, far: float) -> tuple[Matrix, Matrix]:
     """Centres and variances, float64[cells, components]: empty, the ratios, open."""
     column = predicted[:, None]
@@ -59,11 +73,13 @@ def _likelihood(noisy: Vector, noise: float, centres: Matrix, variances: Matrix)
     return np.asarray(np.exp(logs - logs.max(axis=1, keepdims=True)))
 
 
-def _mixture(likelihood: Matrix) -> Vector:
+def _mixture(likelihood: Matrix, steps: int = EM_STEPS) -> Vector:
     """g: float64[components], after a fixed number of EM steps from equal shares; the last steps to the maximum only sharpen it."""
-    shares = np.full(likelihood.shape[1], 1 / likelihood.shape[1])
-    for _ in range(EM_STEPS):
-        shares *= (likelihood / (likelihood * shares).sum(axis=1, keepdims=True)).mean(axis=0)
+    cells, components = likelihood.shape
+    shares = np.full(components, 1 / components)
+    across = np.ascontiguousarray(likelihood.T)
+    for _ in range(steps):
+        shares *= across @ (1 / (likelihood @ shares)) / cells
     return shares
 
 

@@ -33,16 +33,19 @@ CELLS_LIMIT = 1 << 11
 
 
 def completed(denoised: Denoised, parts: Mapping[Clique, Residual]) -> Denoised:
-    """The same with pairs shrunk towards what all other pairs predict; parts: what `denoise` was given. Wide domains stay as they are."""
+    """The same with pairs shrunk towards what all other pairs predict; parts: what `denoise` was given.
+
+    Wide domains stay as they are, and so do pairs of which rules or public tables say more than what others predict.
+    """
     if sum(denoised.domain.sizes) > CELLS_LIMIT or len(denoised.domain.columns) < 3:
         return denoised
     predicted = predictions(denoised)
-    offset = {p: part.values - _independent(denoised, p) for p, part in parts.items() if p in predicted}
+    offset = {p: part.values - _independent(denoised, p) for p, part in parts.items() if p in predicted and p not in denoised.informed}
     noisy = {p: _rotated(denoised, p, table) for p, table in offset.items()}
-    guesses = {p: _rotated(denoised, p, table) for p, table in predicted.items()}
+    guesses = {p: _rotated(denoised, p, predicted[p]) for p in offset}
     trust = _coefficient(denoised, parts, noisy, guesses)
-    pairs = {p: _shrunk(denoised, parts[p].variance, pair, noisy[p], trust * guesses[p]) for p, pair in denoised.pairs.items()}
-    return replace(denoised, pairs=pairs)
+    pairs = {p: _shrunk(denoised, parts[p].variance, denoised.pairs[p], noisy[p], trust * guesses[p]) for p in offset}
+    return replace(denoised, pairs={**denoised.pairs, **pairs})
 
 
 def predictions(denoised: Denoised) -> dict[Clique, Table]:

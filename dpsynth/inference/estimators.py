@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from dpsynth.errors import SpecError
 from dpsynth.inference import tree_file
+from dpsynth.inference.kronecker import Beliefs
 from dpsynth.inference.latent_class import FORMAT as LATENT_CLASS
 from dpsynth.inference.latent_class import latent_class_from
 from dpsynth.inference.maxent import MaxEnt
@@ -21,11 +22,16 @@ ESTIMATORS: Mapping[str, Callable[[], Estimator]] = {"latent-class": LatentClass
 _READERS: Mapping[str, Callable[[Mapping[str, NDArray[Any]]], Model]] = {LATENT_CLASS: latent_class_from, tree_file.FORMAT: tree_model_from}
 
 
-def estimator(name: str) -> Estimator:
-    """The estimator of that name. Raises SpecError where there is none."""
+def estimator(name: str, iterations: int | None = None, beliefs: Beliefs | None = None) -> Estimator:
+    """The estimator of that name; with `iterations`, one that takes so many steps; with `beliefs`, one that shrinks towards these.
+
+    Raises SpecError where there is none.
+    """
     if name not in ESTIMATORS:
         raise SpecError(f"synthesis.estimator must be one of {sorted(ESTIMATORS)}, got {name!r}")
-    return ESTIMATORS[name]()
+    if beliefs:
+        return LatentClass(beliefs=beliefs)
+    return ESTIMATORS[name]() if iterations is None else PrivatePgm(iterations)
 
 
 def model_from(arrays: Mapping[str, NDArray[Any]]) -> Model:

@@ -16,7 +16,9 @@ from dpsynth.inference.junction import CELL_LIMIT, junction_tree
 from dpsynth.inference.model import FitReport
 from dpsynth.inference.propagation import propagate, spread
 from dpsynth.inference.residuals import checked_table
+from dpsynth.inference.support import bases
 from dpsynth.inference.tree_model import TreeModel, tree_model
+from dpsynth.inference.zeros import Zeros
 from dpsynth.transcript import Measurement
 
 LEAST_PROBABILITY = 1e-300
@@ -32,6 +34,14 @@ def mbi_measurements(measurements: Sequence[Measurement]) -> list[Any]:
     """Each measurement as mbi.LinearMeasurement."""
     mbi = quiet_mbi()
     return [mbi.LinearMeasurement(np.asarray(m.values, dtype=np.float64), m.clique, float(m.sigma)) for m in measurements]
+
+
+def mbi_constraints(domain: Domain, zeros: Zeros) -> list[Any]:
+    """Structural zeros as mbi.Constraint."""
+    if not zeros:
+        return []
+    whole, mbi = mbi_domain(domain), quiet_mbi()
+    return [mbi.Constraint(domain=whole.project(zero.clique), valid=np.argwhere(zero.allowed)) for zero in zeros]
 
 
 def measurements_from_mbi(domain: Domain, measurements: Sequence[Any]) -> tuple[Measurement, ...]:
@@ -72,9 +82,14 @@ def mbi_model(model: TreeModel) -> Any:
 
 
 def model_from_mbi(
-    domain: Domain, given: Any, report: FitReport | None = None, total: float | None = None, limit: int = CELL_LIMIT
+    domain: Domain,
+    given: Any,
+    report: FitReport | None = None,
+    total: float | None = None,
+    limit: int = CELL_LIMIT,
+    zeros: Zeros = (),
 ) -> TreeModel:
-    """An mbi.MarkovRandomField as a tree model of our own, on a junction tree of its cliques.
+    """An mbi.MarkovRandomField as a tree model of our own, on a junction tree of its cliques and of structural zeros.
 
     total: rows, where they are not to be mbi's. Raises SpecError where the domains differ or the tree would have more than `limit` cells.
     """
@@ -82,8 +97,8 @@ def model_from_mbi(
     if theirs != dict(domain.size):
         raise SpecError(f"the model's domain must be {dict(domain.size)}, got {theirs}")
     found = _potentials(domain, given)
-    tree = junction_tree(domain, found, limit)
-    potentials = [np.zeros(domain.shape(node)) for node in tree.nodes]
+    tree = junction_tree(domain, [*found, *(zero.clique for zero in zeros)], limit)
+    potentials = [np.zeros(domain.shape(node)) + base for node, base in zip(tree.nodes, bases(tree, zeros), strict=True)]
     for clique, table in found.items():
         host = tree.host(clique)
         assert host is not None, "a junction tree holds every clique it was made from"

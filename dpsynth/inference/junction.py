@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import networkx as nx
@@ -16,6 +17,20 @@ Cost = Callable[[Domain, Neighbours, int], tuple[float, float]]
 
 CELL_LIMIT = 1 << 26
 """Cells of all node tables together: 512 MB for each float64 copy, of which a fit holds about four."""
+
+
+@dataclass(frozen=True)
+class Join:
+    """How the table of a node's separator lies in its parent's table.
+
+    order: the separator's axes as the parent has them; back: the other way round. across: its shape as it broadcasts over the parent's.
+    dropped: the parent's axes that it lacks.
+    """
+
+    order: tuple[int, ...]
+    back: tuple[int, ...]
+    across: tuple[int, ...]
+    dropped: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -37,6 +52,14 @@ class JunctionTree:
         """Cells of all node tables together."""
         return sum(self.domain.cells(node) for node in self.nodes)
 
+    @cached_property
+    def joins(self) -> tuple[Join, ...]:
+        """For each node; the root's joins nothing."""
+        return tuple(
+            _join(self.domain, separator, self.nodes[parent] if parent >= 0 else ())
+            for separator, parent in zip(self.separators, self.parents, strict=True)
+        )
+
     def new_columns(self, node: int) -> Clique:
         """The columns of a node that no earlier node has."""
         return self.nodes[node][len(self.separators[node]) :]
@@ -46,6 +69,13 @@ class JunctionTree:
         wanted = set(clique)
         holding = [i for i, node in enumerate(self.nodes) if wanted.issubset(node)]
         return min(holding, key=lambda i: self.domain.cells(self.nodes[i]), default=None)
+
+
+def _join(domain: Domain, separator: Clique, parent: Clique) -> Join:
+    kept = [column for column in parent if column in separator]
+    across = tuple(domain.size[column] if column in separator else 1 for column in parent)
+    dropped = tuple(axis for axis, column in enumerate(parent) if column not in separator)
+    return Join(tuple(map(separator.index, kept)), tuple(map(kept.index, separator)), across, dropped)
 
 
 def junction_tree(domain: Domain, cliques: Iterable[Clique], limit: int = CELL_LIMIT) -> JunctionTree:

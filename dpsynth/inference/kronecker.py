@@ -13,13 +13,14 @@ interaction, the posterior variance says how sure it is.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.domain import Clique, Domain
-from dpsynth.inference.residuals import Residual
+from dpsynth.inference.quasi import fitted_margins, quasi_independent
+from dpsynth.inference.residuals import Residual, interaction
 from dpsynth.inference.spread import Spread, fitted
 
 Matrix = NDArray[np.float64]
@@ -31,13 +32,25 @@ LONG_COLUMN, PRIOR_GRID, PRIOR_STEPS = 30, 40, 8
 CELL_FLOOR = 0.5
 """Rows that every one-way cell is taken to hold at least: its logarithm stays finite."""
 
+IMPOSSIBLE_SHARE = 1e-9
+"""Of all rows: stands for a one-way cell that rules leave empty, so that its logarithm stays finite too."""
+
+Possible = Mapping[Clique, NDArray[np.bool_]]
+"""bool[sizes of the columns]: which cells can occur, for the columns and pairs of which some cannot."""
+
+Beliefs = Mapping[Clique, Matrix]
+"""float64[sizes of the columns]: what is publicly believed of columns and pairs, as shares that add up to 1."""
+
+DOUBT = 0.02
+"""Share of a believed pair that is taken to be independence instead: no cell is believed to be empty."""
+
 
 @dataclass(frozen=True, eq=False)
 class DenoisedPair:
     """A pair's denoised table.
 
     table: float64[k_a, k_b] in rows. noise: standard deviation of the combined noisy interaction, in rows.
-    freedom: effective degrees of freedom, the sum of the shrink factors.
+    freedom: effective degrees of freedom, the sum of the shrink factors; a cell that rules leave empty counts as one that is known.
     """
 
     clique: Clique
@@ -51,6 +64,7 @@ class Denoised:
     """Tables that no longer hold most of their noise.
 
     total: rows. one_way: float64[k] in rows, positive, sums to the total. one_way_noise: standard deviation of its noisy cells in rows.
+    possible: where rules leave cells empty; tables are 0 there. beliefs: of which pairs, other than these, are not all but independent.
     """
 
     domain: Domain
@@ -59,37 +73,66 @@ class Denoised:
     one_way_noise: Mapping[str, float]
     pairs: Mapping[Clique, DenoisedPair]
     spread: Spread
+    possible: Possible = field(default_factory=dict)
+    beliefs: Beliefs = field(default_factory=dict)
+
+    def expected(self, pair: Clique) -> Matrix:
+        """float64[k_a, k_b] in rows: a pair's table before it is measured, from its columns', what is believed, and rules."""
+        a, b = pair
+        return expected(self.one_way[a], self.one_way[b], self.total, self.possible.get(pair), self.beliefs.get(pair))
+
+    @property
+    def informed(self) -> frozenset[Clique]:
+        """The pairs of which rules or beliefs say more than their columns do."""
+        return frozenset({*self.possible, *self.beliefs})
 
 
-def denoise(domain: Domain, parts: Mapping[Clique, Residual]) -> Denoised:
-    """Denoised one-way and two-way tables from orthogonal residuals (see `residuals`)."""
+def denoise(domain: Domain, parts: Mapping[Clique, Residual], possible: Possible | None = None, beliefs: Beliefs | None = None) -> Denoised:
+    """Denoised one-way and two-way tables from orthogonal residuals (see `residuals`).
+
+    Beliefs are where tables are shrunk to, and no more: how far is estimated from the noisy tables, as without them.
+    """
+    possible, beliefs = possible or {}, beliefs or {}
     total = max(float(parts[()].values), 1.0)
-    one_way = {c: one_way_table(parts.get((c,)), total, domain.size[c]) for c in domain.columns}
+    seen = {(c,): _towards(parts.get((c,)), total, beliefs.get((c,)), domain.size[c]) for c in domain.columns}
+    one_way = {c: _possible_table(seen[c,], total, domain.size[c], possible.get((c,)), (c,) in beliefs) for c in domain.columns}
     noise = {c: math.sqrt(parts[c,].variance) if (c,) in parts else math.inf for c in domain.columns}
     bases = [contrasts(domain.size[c]) for c in domain.columns]
     pairs: dict[Clique, Residual] = {clique: part for clique, part in parts.items() if len(clique) == 2}
-    spread, rotated = _fitted_spread(domain, pairs, one_way, total, bases)
+    centres: dict[Clique, Matrix] = {p: expected(one_way[p[0]], one_way[p[1]], total, possible.get(p), None) for p in pairs}
+    for pair in (each for each in pairs if each in beliefs):
+        believed = expected(one_way[pair[0]], one_way[pair[1]], total, possible.get(pair), beliefs[pair])
+        centres[pair] = _as_far_as_seen(centres[pair], believed, pairs[pair])
+    spread, rotated = _fitted_spread(domain, pairs, centres, one_way, total, bases)
     tables: dict[Clique, DenoisedPair] = {}
     for pair, part in pairs.items():
         a, b = pair
         prior = prior_variance(spread, pair)
         shrink = prior / (prior + part.variance)
-        interaction = spread.vectors[a] @ (shrink * rotated[pair]) @ spread.vectors[b].T
-        table = np.outer(one_way[a], one_way[b]) / total + interaction
-        tables[pair] = DenoisedPair(pair, table, math.sqrt(part.variance), float(shrink.sum()))
-    return Denoised(domain, total, one_way, noise, tables, spread)
+        table = centres[pair] + spread.vectors[a] @ (shrink * rotated[pair]) @ spread.vectors[b].T
+        freedom = float(shrink.sum())
+        if pair in possible:
+            table[~possible[pair]] = 0.0
+            freedom = min(freedom + int((~possible[pair]).sum()), shrink.size)
+        tables[pair] = DenoisedPair(pair, table, math.sqrt(part.variance), freedom)
+    return Denoised(domain, total, one_way, noise, tables, spread, possible, beliefs)
 
 
 def _fitted_spread(
-    domain: Domain, pairs: Mapping[Clique, Residual], one_way: Mapping[str, Vector], total: float, bases: Sequence[Matrix]
+    domain: Domain,
+    pairs: Mapping[Clique, Residual],
+    centres: Mapping[Clique, Matrix],
+    one_way: Mapping[str, Vector],
+    total: float,
+    bases: Sequence[Matrix],
 ) -> tuple[Spread, Mapping[Clique, Matrix]]:
-    """The spread, and each pair's interaction less what independence predicts, in the coordinates of its columns' eigenvectors."""
+    """The spread, and each pair's interaction less that of its centre, in the coordinates of its columns' eigenvectors."""
     ends = np.cumsum([basis.shape[1] for basis in bases]).tolist()
     blocks = list(map(slice, [0, *ends[:-1]], ends))
     interactions, noise = np.zeros((ends[-1],) * 2), np.full((len(bases),) * 2, np.inf)
     for pair, part in pairs.items():
-        (a, b), (i, j) = pair, map(domain.position.__getitem__, pair)
-        centred = bases[i].T @ (part.values - np.outer(one_way[a], one_way[b]) / total) @ bases[j]
+        i, j = map(domain.position.__getitem__, pair)
+        centred = bases[i].T @ (part.values - centres[pair]) @ bases[j]
         interactions[blocks[i], blocks[j]], interactions[blocks[j], blocks[i]] = centred, centred.T
         noise[i, j] = noise[j, i] = part.variance
     start = [basis.T @ (one_way[c][:, None] / total * basis) for c, basis in zip(domain.columns, bases, strict=True)]
@@ -101,13 +144,61 @@ def _fitted_spread(
     return spread, {pair: found.interactions[blocks[i], blocks[j]] for pair, (i, j) in where.items()}
 
 
-def one_way_table(part: Residual | None, total: float, size: int) -> Vector:
-    """The noisy one-way table, shrunk where it is long, projected to tables of at least CELL_FLOOR rows a cell that sum to the total."""
+def expected(rows: Vector, columns: Vector, total: float, possible: NDArray[np.bool_] | None, belief: Matrix | None) -> Matrix:
+    """float64[k_a, k_b] in rows: what two one-way tables say of a pair, which of its cells can occur, and what is believed of it.
+
+    The believed odds ratios with the columns' own margins; independence, where nothing is believed. None: all can occur, no belief.
+    """
+    independent = np.outer(rows, columns) / total
+    if belief is None:
+        return independent if possible is None else quasi_independent(rows, columns, possible)
+    believed = (1 - DOUBT) * total * belief + DOUBT * independent
+    return fitted_margins(believed if possible is None else np.where(possible, believed, 0.0), rows, columns)
+
+
+def _as_far_as_seen(usual: Matrix, believed: Matrix, part: Residual) -> Matrix:
+    """usual + g (believed - usual), g from 0 to 1 by least squares from the noisy interaction: a wrong belief counts for nothing."""
+    step = believed - usual
+    along = interaction(step)
+    size = float((along * along).sum())
+    share = float((along * (part.values - interaction(usual))).sum()) / size if size > 0 else 0.0
+    return usual + float(np.clip(share, 0.0, 1.0)) * step
+
+
+def _towards(part: Residual | None, total: float, belief: Vector | None, size: int) -> Residual | None:
+    """The main effect, shrunk to the believed one by f = t / (t + s^2), t = |difference|^2 / (size - 1) - s^2; at least 0."""
+    if belief is None:
+        return part
+    centre = total * (belief - belief.mean())
+    if part is None:
+        return Residual((), centre, total**2)
+    apart = part.values - centre
+    spread = max(float((apart * apart).sum()) / max(size - 1, 1) - part.variance, 0.0)
+    return replace(part, values=centre + spread / (spread + part.variance) * apart)
+
+
+def _possible_table(part: Residual | None, total: float, size: int, possible: NDArray[np.bool_] | None, is_shrunk: bool) -> Vector:
+    """The one-way table of the cells that can occur; all others share IMPOSSIBLE_SHARE of the rows."""
+    if possible is None:
+        return one_way_table(part, total, size, is_shrunk=is_shrunk)
+    own, share = int(possible.sum()), total * IMPOSSIBLE_SHARE
+    values = None if part is None else part.values[possible] + total / size - total / own
+    found = np.full(size, share)
+    kept = one_way_table(None if part is None or values is None else replace(part, values=values), total, own, is_shrunk=is_shrunk)
+    found[possible] = kept * (1 - share * (size - own) / total)
+    return found
+
+
+def one_way_table(part: Residual | None, total: float, size: int, *, is_shrunk: bool = False) -> Vector:
+    """The noisy one-way table, projected to tables of at least CELL_FLOOR rows a cell that sum to the total.
+
+    Before that, long ones are shrunk; is_shrunk: it was already.
+    """
     even = np.full(size, total / size)
     if part is None:
         return even
     noisy = even + part.values
-    if size >= LONG_COLUMN:
+    if size >= LONG_COLUMN and not is_shrunk:
         noisy = posterior_means(noisy, math.sqrt(part.variance))
         noisy += (total - noisy.sum()) / size
     floor = min(CELL_FLOOR, total / size / 2)

@@ -1,48 +1,60 @@
 """Tables over subsets of a node's columns, spread over the node and summed back, by way of shared tables one column apart."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.domain import Clique, Domain
-from dpsynth.inference.propagation import collect, spread
 
 Table = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A table on the way. host: place of the table that is one column wider; axis: of that column in it; across: its shape there."""
+
+    shape: tuple[int, ...]
+    host: int
+    axis: int
+    across: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Lattice:
     """Cliques that are part of a node, and stopovers on the way to them, so that each sum runs over one column of one table.
 
-    steps: (columns in the node's order, shape, place of its host among the steps), wider ones first; a host is one column wider. Step 0 is
-    the node itself. places: of each clique among the steps. turns: the axes of each clique's own table in the node's order.
+    steps: wider ones first; step 0 is the node itself. places: of each clique among the steps. turns: the axes of each clique's own table
+    in the node's order; back: and the other way round.
     """
 
-    steps: tuple[tuple[Clique, tuple[int, ...], int], ...]
+    steps: tuple[Step, ...]
     places: tuple[int, ...]
     turns: tuple[tuple[int, ...], ...]
+    back: tuple[tuple[int, ...], ...]
 
     def lift(self, tables: Sequence[Table]) -> Table:
-        """float64[shape of the node]: the sum of the cliques' tables, each spread over the node."""
+        """float64[shape of the node]: the sum of the cliques' tables, each spread over the node; a new table in C order."""
         sums: list[Table | None] = [None] * len(self.steps)
         for place, turn, table in zip(self.places, self.turns, tables, strict=True):
-            sums[place] = np.ascontiguousarray(table.transpose(turn))
+            sums[place] = np.array(table.transpose(turn), order="C")
         for place in reversed(range(1, len(self.steps))):
-            clique, _, host = self.steps[place]
-            onto, shape, _ = self.steps[host]
-            table = spread(_known(sums[place]), clique, onto)
-            known = sums[host]
-            sums[host] = np.broadcast_to(table, shape) if known is None else known + table
-        return np.zeros(self.steps[0][1]) if sums[0] is None else sums[0]
+            step = self.steps[place]
+            table, known = _known(sums[place]).reshape(step.across), sums[step.host]
+            if known is None:
+                known = sums[step.host] = np.empty(self.steps[step.host].shape)
+                known[...] = table
+            else:
+                known += table
+        return np.zeros(self.steps[0].shape) if sums[0] is None else sums[0]
 
     def lower(self, table: Table) -> list[Table]:
         """The transpose of `lift`: the node's table summed to each clique."""
         found: list[Table] = [table]
-        for clique, _, host in self.steps[1:]:
-            found.append(collect(found[host], self.steps[host][0], clique))
-        return [found[place].transpose(np.argsort(turn)) for place, turn in zip(self.places, self.turns, strict=True)]
+        for step in self.steps[1:]:
+            found.append(np.add.reduce(found[step.host], axis=step.axis))
+        return [found[place].transpose(back) for place, back in zip(self.places, self.back, strict=True)]
 
 
 def lattice(domain: Domain, node: Clique, cliques: Sequence[Clique]) -> Lattice:
@@ -52,9 +64,16 @@ def lattice(domain: Domain, node: Clique, cliques: Sequence[Clique]) -> Lattice:
     _route(domain, node, dict.fromkeys(along), host_of)
     order = [node, *sorted(host_of, key=len, reverse=True)]
     place = {clique: i for i, clique in enumerate(order)}
-    steps = tuple((clique, domain.shape(clique), place[host_of[clique]] if i else -1) for i, clique in enumerate(order))
+    steps = (Step(domain.shape(node), -1, -1, ()), *(_step(domain, clique, host_of[clique], place) for clique in order[1:]))
     turns = tuple(tuple(clique.index(column) for column in turned) for clique, turned in zip(cliques, along, strict=True))
-    return Lattice(steps, tuple(place[clique] for clique in along), turns)
+    back = tuple(tuple(turned.index(column) for column in clique) for clique, turned in zip(cliques, along, strict=True))
+    return Lattice(steps, tuple(place[clique] for clique in along), turns, back)
+
+
+def _step(domain: Domain, clique: Clique, host: Clique, place: Mapping[Clique, int]) -> Step:
+    axis = next(i for i, column in enumerate(host) if column not in clique)
+    across = tuple(1 if i == axis else domain.size[column] for i, column in enumerate(host))
+    return Step(domain.shape(clique), place[host], axis, across)
 
 
 def _route(domain: Domain, wide: Clique, cliques: Iterable[Clique], host_of: dict[Clique, Clique]) -> None:

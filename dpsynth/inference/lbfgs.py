@@ -1,7 +1,7 @@
 """Limited-memory BFGS for a smooth strongly convex function, with an approximate inverse Hessian as its starting metric.
 
 Steps are judged by slopes first: along a line the slope of a convex function only rises, and it stays exact long after differences of
-values have drowned in rounding. Reductions are numpy sums, so the thread count of a BLAS does not matter.
+values have drowned in rounding. Callers hold BLAS to one thread, so that the machine's setting does not matter.
 Source: Nocedal and Wright, Numerical Optimization, algorithm 7.4.
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 Metric = Callable[[Vector], Vector]
 
-MEMORY = 60
+MEMORY = 20
 FLAT = 0.9
 """A step is long enough when the slope has fallen to this part of what it was, in absolute value."""
 
@@ -65,7 +65,8 @@ class Memory:
             factor = inverse * dot(step, left)
             factors.append(factor)
             left -= factor * change
-        result = metric(left) * self._scale(metric)
+        result = metric(left)
+        result *= self._scale(metric)
         for (step, change, inverse), factor in zip(self._pairs, reversed(factors), strict=True):
             result += (factor - inverse * dot(change, result)) * step
         return result
@@ -78,16 +79,19 @@ class Memory:
 
 
 def dot(a: Vector, b: Vector) -> float:
-    """Inner product by numpy's own pairwise sum."""
-    return float(np.sum(a * b))
+    """Inner product."""
+    return float(a @ b)
 
 
 def search(at: Callable[[Vector], P], start: P, direction: Vector, most: int = 30) -> tuple[P, int]:
-    """A point along a descent direction where the slope is at most FLAT of the first one, and the points that were tried.
+    """A point along a direction where the slope is at most FLAT of the first one, and how many were tried.
 
+    It is the start where the direction is none of descent.
     The unit step is tried first; then the root of the slope is bracketed and cut down by false position with bisection as a safeguard.
     """
     first = dot(start.gradient, direction)
+    if not first < 0:
+        return start, 0
     low, low_slope, high, high_slope = 0.0, first, np.inf, np.inf
     length = 1.0
     best = start

@@ -18,9 +18,11 @@ from dpsynth.inference.junction import CELL_LIMIT, junction_tree
 from dpsynth.inference.lbfgs import Memory, search
 from dpsynth.inference.metric import metric
 from dpsynth.inference.model import FitReport
-from dpsynth.inference.residuals import Residual, residuals
+from dpsynth.inference.residuals import Residual, interaction, marginalised, subsets, table_of
 from dpsynth.inference.shrinkage import noise_loss, shrunk, weights
+from dpsynth.inference.support import Support, known_residuals, support_of
 from dpsynth.inference.tree_model import TreeModel, tree_model
+from dpsynth.inference.zeros import Zeros
 from dpsynth.transcript import Measurement
 
 Potentials = Mapping[Clique, NDArray[np.float64]]
@@ -29,7 +31,7 @@ NO_POTENTIALS: Mapping[int, Potentials] = MappingProxyType({})
 LEAST_ROWS = 1.0
 """Stands for a total that noise made zero or negative, so that the model is still a distribution."""
 
-METRIC_STEPS = 20
+METRIC_STEPS = 10
 """Steps between refreshes of the metric."""
 
 
@@ -46,37 +48,67 @@ class MaxEnt:
     cell_limit: int = CELL_LIMIT
     name: str = field(default="maxent", init=False)
 
-    def fit(self, domain: Domain, measurements: Sequence[Measurement]) -> TreeModel:
+    def fit(self, domain: Domain, measurements: Sequence[Measurement], zeros: Zeros = ()) -> TreeModel:
         """The fitted model; `report.converged` says whether the gap was reached.
 
-        Raises SpecError for measurements that do not fit the domain, and where the junction tree would be too large.
+        Raises SpecError for measurements and zeros that do not fit the domain, for zeros that leave nothing possible, and where the
+        junction tree, which holds the cliques of both, would be too large.
         """
-        return self.warm(domain, measurements, NO_POTENTIALS).model
+        return self.warm(domain, measurements, NO_POTENTIALS, zeros).model
 
-    def warm(self, domain: Domain, measurements: Sequence[Measurement], start: Mapping[int, Potentials]) -> "Fitted":
-        """The same from the potentials of an earlier fit: the same model to the tolerance, in fewer steps."""
+    def warm(self, domain: Domain, measurements: Sequence[Measurement], start: Mapping[int, Potentials], zeros: Zeros = ()) -> "Fitted":
+        """The same from the potentials of an earlier fit, where they are a better start: the same model to the tolerance."""
         with threadpool_limits(1):
-            return self._fit(domain, residuals(domain, measurements), start)
+            support = support_of(domain, zeros, self.cell_limit) if zeros else None
+            return self._fit(domain, known_residuals(domain, measurements, support), start, support)
 
-    def _fit(self, domain: Domain, parts: Mapping[Clique, Residual], start: Mapping[int, Potentials]) -> "Fitted":
+    def _fit(self, domain: Domain, parts: Mapping[Clique, Residual], start: Mapping[int, Potentials], support: Support | None) -> "Fitted":
         measured_total = float(parts[()].values) if parts else 0.0
         rows = max(measured_total, LEAST_ROWS)
-        junction_tree(domain, parts, self.cell_limit)
-        dual = Dual(junction_tree(domain, ()), (), np.zeros(0), rows)
+        zeros, ruled = (support.zeros, support.cliques) if support else ((), ())
+        junction_tree(domain, [*parts, *ruled], self.cell_limit)
+        dual = Dual(junction_tree(domain, ruled), (), np.zeros(0), rows, zeros)
         end = End(dual.at(np.zeros(0)), 0, 0.0)
         found: dict[int, Potentials] = {0: {}}
         steps, gap = 0, 0.0
         for order in range(1, max(map(len, parts), default=0) + 1):
-            model = tree_model(end.point.model, rows, FitReport(self.name, False, 0, 0.0, 0.0, 0))
-            targets = tuple(shrunk(parts, order, model).values())
-            known = start.get(order, found[order - 1])
-            theta = np.concatenate([known[t.clique] if t.clique in known else np.zeros(t.values.size) for t in targets])
-            dual = Dual(junction_tree(domain, [target.clique for target in targets]), targets, weights(targets), rows)
-            end = minimised(dual, theta, self.tolerance, self.steps)
-            found[order] = dict(zip((t.clique for t in targets), (end.point.theta[where] for where in dual.slices), strict=True))
+            model = tree_model(dual.model(end.point.theta), rows, FitReport(self.name, False, 0, 0.0, 0.0, 0))
+            targets = tuple(shrunk(parts, order, model, support).values())
+            tree = junction_tree(domain, [*(target.clique for target in targets), *ruled])
+            dual = Dual(tree, targets, weights(targets), rows, zeros)
+            starts = [dual.at(apart(dual, found[order - 1], order, model))]
+            starts += [dual.at(started(dual, start[order]))] if order in start else []
+            end = minimised(dual, min(starts, key=lambda point: point.value), self.tolerance, self.steps)
+            found[order] = dict(zip((t.clique for t in targets), (end.point.theta[where] for where in dual.layout.slices), strict=True))
             steps, gap = steps + end.steps, max(gap, end.gap)
         report = FitReport(self.name, gap <= self.tolerance, steps, gap, self.tolerance, dual.tree.cells)
-        return Fitted(tree_model(end.point.model, measured_total, report), found)
+        return Fitted(tree_model(dual.model(end.point.theta), measured_total, report), found)
+
+
+def started(dual: Dual, known: Potentials) -> NDArray[np.float64]:
+    """float64[flat]: known potentials, 0 where there are none."""
+    return np.concatenate([known[p.clique] if p.clique in known else np.zeros(p.values.size) for p in dual.parts])
+
+
+def apart(dual: Dual, known: Potentials, order: int, model: TreeModel) -> NDArray[np.float64]:
+    """float64[flat]: the potentials of fewer columns, and what the new tables would add if they shared no columns.
+
+    The logarithm of a table over the model's goes into its residuals. On a forest of pairs that is the solution but for its shrinkage.
+    """
+    theta = started(dual, known)
+    tables = dict(zip((part.clique for part in dual.parts), dual.tables(theta), strict=True))
+    values = {part.clique: part.values for part in dual.parts} | {(): np.array(dual.total)}
+    weight = dict(zip(tables, dual.weights.tolist(), strict=True))
+    for clique in tables:
+        if len(clique) == order:
+            shape, least = values[clique].shape, weight[clique]
+            target = table_of(values, clique)
+            ratio = np.log(np.maximum(target, least)) - np.log(np.maximum(model.marginal(clique).reshape(shape), least))
+            for part in subsets(clique):
+                if part:
+                    cells = ratio.size // values[part].size
+                    tables[part] += interaction(marginalised(ratio, clique, part)) / cells
+    return theta
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,17 +128,21 @@ class End:
     gap: float
 
 
-def minimised(dual: Dual, start: NDArray[np.float64], tolerance: float, steps: int) -> End:
-    """The first point whose duality gap is at most `tolerance` times the expected noise loss, or the best one after so many steps."""
+def minimised(dual: Dual, start: Point, tolerance: float, steps: int) -> End:
+    """The first point whose duality gap is at most `tolerance` times the expected noise loss, or the best after so many steps."""
     loss = noise_loss(dual)
-    point, memory = dual.at(start), Memory()
+    point, memory, inverse = start, Memory(), metric(dual)
     best = End(point, 0, dual.gap(point.gradient) / loss)
     for step in range(steps):
         if best.gap <= tolerance:
             break
         if step % METRIC_STEPS == 0:
-            scale = metric(dual, point)
+            scale = inverse.at(point)
         direction = -memory.times(point.gradient, scale)
+        if not direction @ point.gradient < 0:  # rounding: separators took away more than there was
+            memory.clear()
+            scale = metric(dual, apart=True).at(point)
+            direction = -scale(point.gradient)
         following, _ = search(dual.at, point, direction)
         memory.add(following.theta - point.theta, following.gradient - point.gradient)
         if following is point and memory.empty:

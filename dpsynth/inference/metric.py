@@ -1,39 +1,110 @@
-"""An approximate inverse of the dual's Hessian, N Cov_p + W: block by block, exact in each residual's own space.
+"""An approximate inverse of the dual's Hessian, N Cov_p + W, from the marginals mu of the model.
 
-Block A is about P_A diag(d) P_A with d = mu_A + w_A; its inverse keeps sums along each axis at 0:
+On a forest of saturated tables the inverse of N Cov_p is known: tables minus the separators that join them (Lauritzen, Graphical Models,
+1996, section 5.3). With W as damping, a gradient g goes to
+
+    x = sum_C R_C V_C R_C' g  -  sum_S R_S V_S R_S' g,    V_C = 1 / (mu_C + w_C),    V_S = 1 / (mu_S + w_C cells(C) / cells(S))
+
+where R_C' adds residuals up to a table of C and R_C takes a table apart into residuals. Each table C after the first gives up one S, the
+largest it shares with an earlier one; so x . g stays positive on any set of tables: sum_j v_ij g_ij^2 >= (sum_j g_ij)^2 / sum_j 1 / v_ij.
+
+A table whose cells are mostly damping (mu_C below DENSE w_C) would slow down the residuals it shares with denser ones. Residuals that only
+such tables hold stand alone: P_A (diag(d) - mu_A mu_A' / N) P_A with d = mu_A + w_A. The inverse of its diagonal part is
 
     one column:   x = v (g - c),            v = 1/d, c = sum(v g) / sum(v)
-    two columns:  x = v (g - a_i - b_j),    a, b from the two sets of zero sums: one small linear system
+    two columns:  x = v (g - a_i - b_j),    a, b so that all sums along an axis are 0: one small linear system
     more:         x = P_A (v g), which is close where w_A outweighs mu_A, as it does in large tables
 
-It is blind to the coupling between blocks, which L-BFGS learns. The inverse Fisher information of the whole tree (Lauritzen, Graphical
-Models, 1996, section 5.3) costs three sweeps over all nodes and took more steps, not fewer, once targets were denoised.
+and u = x(mu_A) adds what the second part takes away: x + u (u . g) / (N - u . mu_A). It counts where few cells hold most rows.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
+from dpsynth.domain import Clique
 from dpsynth.inference.dual import Dual, Point
-from dpsynth.inference.residuals import interaction
+from dpsynth.inference.flat import Layout
+from dpsynth.inference.residuals import interaction, subsets
 
 Table = NDArray[np.float64]
 Vector = NDArray[np.float64]
 Map = Callable[[Vector], Vector]
 
+DENSE = 0.1
+
 LARGEST_SYSTEM = 2048
 """Two columns whose smaller one has more cells than this are treated like three: the system would cost more than it saves."""
 
 
-def metric(dual: Dual, point: Point) -> Map:
-    """The product of the approximate inverse Hessian at a point with a flat vector of the interaction spaces."""
-    blocks = [_block(1.0 / (mu + w)) for mu, w in zip(point.marginals, dual.weights.tolist(), strict=True)]
+@dataclass(frozen=True, eq=False)
+class Metric:
+    """What of the inverse does not depend on the point.
 
-    def times(vector: Vector) -> Vector:
-        return np.concatenate([block(table).reshape(-1) for block, table in zip(blocks, dual.tables(vector), strict=True)])
+    joint: the cliques of the sum, each with its damping and its sign, -1 for a separator. tables: [cells of all of them, flat], the R'.
+    alone: places of the residuals outside of them.
+    """
 
-    return times
+    dual: Dual
+    joint: tuple[tuple[Clique, float, float], ...]
+    tables: sparse.csr_array
+    alone: tuple[int, ...]
+
+    def at(self, point: Point) -> Map:
+        """The product of the approximate inverse Hessian at a point with a flat vector of the interaction spaces."""
+        layout, weights = self.dual.layout, self.dual.weights
+        mu = dict(zip(layout.cliques, point.marginals, strict=True))
+        inverse = np.concatenate([np.zeros(0), *(sign / (mu[clique].reshape(-1) + damping) for clique, damping, sign in self.joint)])
+        blocks = [
+            (layout.slices[i], layout.shapes[i], _centred(_block(1 / (m + weights[i])), m, self.dual.total))
+            for i, m in ((i, point.marginals[i]) for i in self.alone)
+        ]
+
+        def times(vector: Vector) -> Vector:
+            step = layout.interactions(self.tables.T @ (inverse * (self.tables @ vector)))
+            for where, shape, block in blocks:
+                step[where] = block(vector[where].reshape(shape)).reshape(-1)
+            return step
+
+        return times
+
+
+def metric(dual: Dual, *, apart: bool = False) -> Metric:
+    """The metric of a dual, for any of its points. apart: whether every residual stands alone, so that nothing is subtracted."""
+    weight = dict(zip(dual.layout.cliques, dual.weights.tolist(), strict=True))
+    joint = [] if apart else _joint(dual.layout, weight, dual.total)
+    held = {part for clique, _, _ in joint for part in subsets(clique)}
+    alone = tuple(i for i, clique in enumerate(dual.layout.cliques) if clique not in held)
+    return Metric(dual, tuple(joint), dual.layout.tables([clique for clique, _, _ in joint]), alone)
+
+
+def _joint(layout: Layout, weight: Mapping[Clique, float], total: float) -> list[tuple[Clique, float, float]]:
+    """Dense tables that are part of no other one, each after the first with the separator it gives up.
+
+    Wide and dense ones first, but next to those before, so that a forest is taken from its root outwards.
+    """
+    cells = {clique: math.prod(shape) for clique, shape in layout.shape.items()}
+    density = {clique: total / (cells[clique] * weight[clique]) for clique in layout.cliques if len(clique) > 1}
+    dense = sorted((c for c in density if density[c] >= DENSE), key=lambda c: (-len(c), -density[c]))
+    left = [c for i, c in enumerate(dense) if not any(set(c) <= set(other) for other in dense[:i])]
+    found: list[tuple[Clique, float, float]] = []
+    known: list[Clique] = []
+    columns: set[str] = set()
+    while left:
+        clique = next((c for c in left if columns.intersection(c)), left[0])
+        left.remove(clique)
+        columns.update(clique)
+        found.append((clique, weight[clique], 1.0))
+        shared = [part for other in known if (part := tuple(column for column in clique if column in other))]
+        if shared:
+            part = max(shared, key=lambda s: (cells[s], s))
+            found.append((part, weight[clique] * cells[clique] / cells[part], -1.0))
+        known.append(clique)
+    return found
 
 
 def _block(inverse: Table) -> Callable[[Table], Table]:
@@ -42,6 +113,19 @@ def _block(inverse: Table) -> Callable[[Table], Table]:
     if inverse.ndim == 2 and min(inverse.shape) <= LARGEST_SYSTEM:
         return _two_columns(inverse)
     return lambda g: interaction(interaction(g) * inverse)
+
+
+def _centred(block: Callable[[Table], Table], mu: Table, total: float) -> Callable[[Table], Table]:
+    """With the outer product of mu taken from the diagonal (Sherman and Morrison)."""
+    u = block(mu)
+    rest = total - float((u * mu).sum())
+    if rest <= 0:
+        return block
+
+    def times(g: Table) -> Table:
+        return block(g) + u * (float((u * g).sum()) / rest)
+
+    return times
 
 
 def _one_column(v: Table) -> Callable[[Table], Table]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.domain import Clique, Domain
+from dpsynth.inference.zeros import Zeros
 from dpsynth.transcript import Measurement
 
 
@@ -50,10 +51,12 @@ class PairTargets:
     tables: float32[D, D] in rows, D = cells of all columns; the block of a measured pair holds its table, all other blocks are 0.
     noise: float32[d, d], standard deviation of the noise behind each pair's table in rows: how closely a match is worth having;
     infinite where there is no target: for pairs that were not measured, and on the diagonal.
+    zeros: what no record may hold; tables are 0 there.
     """
 
     tables: NDArray[np.float32]
     noise: NDArray[np.float32]
+    zeros: Zeros = ()
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """As a model file holds them: the upper triangle."""
@@ -61,7 +64,7 @@ class PairTargets:
         return {"targets": self.tables[upper], "target_noise": self.noise}
 
     @classmethod
-    def read(cls, domain: Domain, arrays: Mapping[str, NDArray[np.generic]]) -> "PairTargets":
+    def read(cls, domain: Domain, arrays: Mapping[str, NDArray[np.generic]], zeros: Zeros = ()) -> "PairTargets":
         """The targets of a model file. Raises ValueError where they do not fit the domain."""
         cells, columns = sum(domain.sizes), len(domain.columns)
         values, noise = np.asarray(arrays["targets"]), np.asarray(arrays["target_noise"])
@@ -73,7 +76,7 @@ class PairTargets:
             raise ValueError("targets must be finite and not negative, their noise not negative")
         tables = np.zeros((cells, cells), dtype=np.float32)
         tables[np.triu_indices(cells)] = values
-        return cls(tables + np.triu(tables, 1).T, noise)
+        return cls(tables + np.triu(tables, 1).T, noise, zeros)
 
 
 class Model(Protocol):
@@ -124,6 +127,9 @@ class Estimator(Protocol):
         """As a spec writes it."""
         ...
 
-    def fit(self, domain: Domain, measurements: Sequence[Measurement]) -> Model:
-        """The fitted model. Raises SpecError for measurements that do not fit the domain."""
+    def fit(self, domain: Domain, measurements: Sequence[Measurement], zeros: Zeros = ()) -> Model:
+        """The fitted model, which gives probability 0 to whatever `zeros` does not allow.
+
+        Raises SpecError for measurements that do not fit the domain.
+        """
         ...

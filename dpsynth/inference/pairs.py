@@ -13,7 +13,8 @@ Source: Stein's unbiased risk estimate (Stein, 1981), with the divergence by ran
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +23,13 @@ from threadpoolctl import threadpool_limits
 from dpsynth.domain import Clique, Domain
 from dpsynth.errors import SpecError
 from dpsynth.inference.completion import completed
-from dpsynth.inference.kronecker import Denoised, denoise, simplex
+from dpsynth.inference.kronecker import Beliefs, Denoised, denoise, simplex
 from dpsynth.inference.latent_class import LatentClassModel
 from dpsynth.inference.latent_fit import MISFIT_ENOUGH, Mixture, column_slices, fit_mixture, goal
 from dpsynth.inference.model import FitReport, PairTargets
-from dpsynth.inference.residuals import Residual, interaction, residuals
+from dpsynth.inference.residuals import Residual, interaction
+from dpsynth.inference.ruled import ruled
+from dpsynth.inference.support import Support, known_residuals, support_of
 from dpsynth.inference.zeros import Zeros
 from dpsynth.transcript import Measurement
 
@@ -37,28 +40,48 @@ PROBE = 0.3
 
 PROBE_SEED = 20_260_101
 
+CELLS_LIMIT = 1 << 22
+"""Cells of the tables that rules tie together, before they become part of each class."""
+
 
 @dataclass(frozen=True)
 class LatentClass:
-    """All measured pairs, jointly denoised and made consistent by a latent-class model."""
+    """All measured pairs, jointly denoised and made consistent by a latent-class model.
+
+    beliefs: public tables of single columns and pairs, to which noisy ones are shrunk.
+    """
 
     name: str = "latent-class"
+    beliefs: Beliefs = field(default_factory=dict)
 
     def fit(self, domain: Domain, measurements: Sequence[Measurement], zeros: Zeros = ()) -> LatentClassModel:
-        """The fitted model. Raises SpecError for no measurements, and for ones that do not fit the domain or hold more than two columns."""
+        """The fitted model. Raises SpecError for no measurements, and for ones that do not fit the domain or hold more than two columns.
+
+        Structural zeros are known before the noise: what was measured there is dropped, pairs are shrunk towards quasi-independence, and
+        each class of the mixture gives them probability 0.
+        """
         _refuse_others(measurements)
         with threadpool_limits(1):
-            parts = residuals(domain, measurements)
+            support = support_of(domain, zeros, CELLS_LIMIT) if zeros else None
+            parts, possible = known_residuals(domain, measurements, support), _possible(domain, support)
             probes = _probes(parts)
             # Two threads, each with one BLAS thread: both cores, and the same sums whatever the machine's setting.
             with ThreadPoolExecutor(2) as pool:
                 moved_parts = [_moved(parts, probes, by) for by in (PROBE, -PROBE)]
-                moved = list(pool.map(denoise, (domain, domain), moved_parts))
+                moved = list(pool.map(denoise, (domain, domain), moved_parts, [possible] * 2, [self.beliefs] * 2))
                 mixtures = list(pool.map(fit_mixture, map(goal, moved), (1, 2)))
-                denoised = denoise(domain, parts)
+                denoised = denoise(domain, parts, possible, self.beliefs)
                 sharp, *sharp_moves = pool.map(completed, (denoised, *moved), (parts, *moved_parts))
-            model = _joined(denoised, mixtures)
+            model = ruled(_joined(denoised, mixtures), zeros, denoised.one_way)
             return replace(model, pair_targets=_targets(sharp, model, mixtures, sharp_moves, parts, probes))
+
+
+def _possible(domain: Domain, support: Support | None) -> dict[Clique, NDArray[np.bool_]]:
+    """Which cells can occur, for the columns and pairs of which some cannot."""
+    if support is None:
+        return {}
+    found = {clique: support.possible(clique) for n in (1, 2) for clique in combinations(domain.clique(support.columns), n)}
+    return {clique: table for clique, table in found.items() if not table.all()}
 
 
 def _refuse_others(measurements: Sequence[Measurement]) -> None:
@@ -106,7 +129,7 @@ def _targets(
     probes: Mapping[Clique, Table],
 ) -> PairTargets:
     mixed = {pair: model.marginal(pair).reshape(denoised.domain.shape(pair)) for pair in denoised.pairs}
-    sharp = {p: _positive(pair.table) for p, pair in denoised.pairs.items()}
+    sharp = {p: _positive(pair.table, denoised.possible.get(p)) for p, pair in denoised.pairs.items()}
     followed, difference = _sure_terms(denoised, mixed, sharp, mixtures, moved, parts, probes)
     share = float(np.clip(followed / difference, 0.0, 1.0)) if difference > 0 else 0.0
     domain, blocks = denoised.domain, column_slices(denoised.domain)
@@ -117,7 +140,7 @@ def _targets(
         tables[blocks[a], blocks[b]], tables[blocks[b], blocks[a]] = table, table.T
         i, j = domain.position[a], domain.position[b]
         noise[i, j] = noise[j, i] = pair.noise
-    return PairTargets(tables, noise)
+    return PairTargets(tables, noise, model.zeros)
 
 
 def _sure_terms(
@@ -138,7 +161,7 @@ def _sure_terms(
         mixture_moves = [
             d.total * (m.emissions[blocks[a]] * m.weights) @ m.emissions[blocks[b]].T for m, d in zip(mixtures, moved, strict=True)
         ]
-        sharp_moves = [_positive(d.pairs[pair].table) for d in moved]
+        sharp_moves = [_positive(d.pairs[pair].table, d.possible.get(pair)) for d in moved]
         freedom = [float((z * (up - down)).sum()) / (2 * PROBE * s) for up, down in (sharp_moves, mixture_moves)]
         step = interaction(table - mixed[pair])
         followed += float(((parts[pair].values - interaction(mixed[pair])) * step).sum()) / s**2 - (freedom[0] - freedom[1])
@@ -146,6 +169,9 @@ def _sure_terms(
     return followed, difference
 
 
-def _positive(table: Table) -> Table:
-    """The nearest table without negative cells and with the same total."""
-    return simplex(table.reshape(-1), max(float(table.sum()), 0.0)).reshape(table.shape)
+def _positive(table: Table, possible: NDArray[np.bool_] | None) -> Table:
+    """The nearest table without negative cells and with the same total; 0 where nothing can occur."""
+    cells = np.ones(table.shape, dtype=bool) if possible is None else possible
+    found = np.zeros(table.shape)
+    found[cells] = simplex(table[cells], max(float(table.sum()), 0.0))
+    return found

@@ -5,6 +5,7 @@ cell, so that no sum underflows; downward, conditionals times the parent's margi
 Source: Shafer and Shenoy, 1990; the sum over a separator cell as in log-sum-exp.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -40,32 +41,37 @@ def propagate(tree: JunctionTree, potentials: Sequence[Table]) -> Calibrated:
 
     potentials: for each node float64[shape of node], logarithms; -inf forbids a cell. log_z is -inf where every cell is forbidden.
     """
-    incoming: list[Table] = list(potentials)
-    chain: list[Table] = [np.empty(0)] * len(tree.nodes)
-    log_z = 0.0
-    for node in reversed(range(len(tree.nodes))):
-        depth = len(tree.separators[node])
-        chain[node], message = _normalised(incoming[node], depth)
-        parent = tree.parents[node]
-        if parent < 0:
-            log_z = float(message)
-        else:
-            incoming[parent] = incoming[parent] + spread(message, tree.separators[node], tree.nodes[parent])
-    return Calibrated(tree, tuple(chain), log_z)
+    tables = [np.array(table, order="C") for table in potentials]
+    log_z = upward(tree, tables)
+    return Calibrated(tree, tuple(tables), log_z)
 
 
 def beliefs(tree: JunctionTree, chain: Sequence[Table]) -> tuple[Table, ...]:
     """p(columns of each node), from p(new columns | separator) of each node."""
-    found: list[Table] = []
-    for node, table in enumerate(chain):
+    tables = [np.array(table, order="C") for table in chain]
+    downward(tree, tables)
+    return tuple(tables)
+
+
+def upward(tree: JunctionTree, tables: Sequence[Table]) -> float:
+    """Turns node potentials (in C order) into p(new columns | separator), in place: a large tree is held once. Returns log_z."""
+    message: Table = np.zeros(())
+    for node in reversed(range(len(tree.nodes))):
+        message = _normalised(tables[node], len(tree.separators[node]))
         parent = tree.parents[node]
-        if parent < 0:
-            found.append(table)
-            continue
-        separator = tree.separators[node]
-        weights = collect(found[parent], tree.nodes[parent], separator)
-        found.append(table * weights.reshape(weights.shape + (1,) * (table.ndim - weights.ndim)))
-    return tuple(found)
+        if parent >= 0:
+            table, join = tables[parent], tree.joins[node]
+            table += message.transpose(join.order).reshape(join.across)
+    return float(message)
+
+
+def downward(tree: JunctionTree, tables: Sequence[Table]) -> None:
+    """Turns p(new columns | separator) into p(columns of the node), in place."""
+    for node, parent in enumerate(tree.parents):
+        if parent >= 0:
+            table, join = tables[node], tree.joins[node]
+            weights = np.add.reduce(tables[parent], axis=join.dropped).transpose(join.back)
+            table *= weights.reshape(weights.shape + (1,) * (table.ndim - weights.ndim))
 
 
 def spread(table: Table, columns: Clique, onto: Clique) -> Table:
@@ -82,20 +88,21 @@ def collect(table: Table, columns: Clique, onto: Clique) -> Table:
     return np.asarray(table.sum(axis=dropped)).transpose([kept.index(column) for column in onto])
 
 
-def _normalised(table: Table, depth: int) -> tuple[Table, Table]:
-    """exp(table) normalised over all but the first `depth` axes, and the logarithm of the normaliser of each separator cell.
+def _normalised(table: Table, depth: int) -> Table:
+    """Replaces a table by its exp normalised over all but the first `depth` axes; the logarithm of each separator cell's normaliser.
 
-    A separator cell with nothing allowed gets normaliser -inf and a uniform conditional. The result is in C order: sums over it then run
-    in the same order as over a copy read from a file.
+    A separator cell with nothing allowed gets normaliser -inf and a uniform conditional.
     """
-    rows = np.ascontiguousarray(table).reshape(int(np.prod(table.shape[:depth], dtype=np.int64)), -1)
-    highest = rows.max(axis=1, keepdims=True)
-    dead = np.isneginf(highest)
-    powers = np.exp(rows - np.where(dead, 0.0, highest))
-    sums = powers.sum(axis=1, keepdims=True)
-    if dead.any():
-        powers[dead[:, 0]] = 1.0
-        sums = powers.sum(axis=1, keepdims=True)
-    powers /= sums
-    message = np.where(dead, -np.inf, highest + np.log(sums))
-    return powers.reshape(table.shape), message.reshape(table.shape[:depth])
+    rows = table.reshape(math.prod(table.shape[:depth]), -1)
+    assert np.shares_memory(rows, table), "tables are in C order"
+    highest = np.maximum.reduce(rows, axis=1, keepdims=True)
+    dead = highest == -np.inf
+    some = bool(dead.any())
+    rows -= np.where(dead, 0.0, highest) if some else highest
+    np.exp(rows, out=rows)
+    if some:
+        rows[dead[:, 0]] = 1.0
+    sums = np.add.reduce(rows, axis=1, keepdims=True)
+    rows /= sums
+    message = highest + np.log(sums)
+    return message.reshape(table.shape[:depth])

@@ -6,7 +6,7 @@ Source: the orthogonal decomposition of marginals, Xiao, He, Zhang, Kifer (Resid
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -69,6 +69,17 @@ def marginalised(table: Table, clique: Clique, onto: Clique) -> Table:
     """float64[shape of clique] summed over the columns that are not in `onto` (a subset, in the same order)."""
     dropped = tuple(axis for axis, column in enumerate(clique) if column not in onto)
     return np.asarray(table.sum(axis=dropped))
+
+
+def table_of(parts: Mapping[Clique, Table], clique: Clique) -> Table:
+    """float64[shape of clique]: the table whose residuals are these, the empty clique's the total."""
+    shape = parts[clique].shape
+    total = np.zeros(shape)
+    for part in subsets(clique):
+        values = parts[part]
+        across = tuple(size if column in part else 1 for column, size in zip(clique, shape, strict=True))
+        total += values.reshape(across) * (values.size / total.size)
+    return total
 
 
 def subsets(clique: Clique) -> Iterable[Clique]:

@@ -1,13 +1,14 @@
 """Residuals without most of their noise, level by level: what the cells of a table have in common, and what its margins add.
 
 For a clique A of k columns the table y_A = sum of its residuals has noise s_A in each cell; its margins B are known better than y_A says.
-First each cell gets its posterior, from y_A and what fewer columns predict (see `cell_prior`): mean T, variance V. Then T meets the
-margins,
+First each cell gets its posterior, from y_A and what fewer columns predict, and neighbours in ordered columns (see `cell_prior`,
+`neighbours`): mean T, variance V. Then T meets the margins,
 
     minimise  sum (n - T)^2 / (2 V)  +  sum_B |margin_B(n) - y_B|^2 / (2 v_B),     1 / v_B = 1 / s_B^2 - 1 / (s_A^2 cells(A) / cells(B))
 
 over the margins B of k - 1 columns: v_B is what they know beyond y_A, so that nothing counts twice. The residual of A is replaced by the
-interaction of the solution, and those of its margins by the mean of what all solutions of this level say.
+interaction of the solution, and those of its margins by the mean of what all solutions of this level say. Cells that structural zeros
+forbid hold 0, with no variance.
 """
 
 import math
@@ -21,7 +22,9 @@ from dpsynth.domain import Clique
 from dpsynth.inference.cell_prior import posterior
 from dpsynth.inference.dual import Dual
 from dpsynth.inference.model import Model
-from dpsynth.inference.residuals import Residual, interaction, marginalised, subsets
+from dpsynth.inference.neighbours import predicted
+from dpsynth.inference.residuals import Residual, interaction, marginalised, subsets, table_of
+from dpsynth.inference.support import Support
 
 Table = NDArray[np.float64]
 
@@ -34,18 +37,21 @@ STEEPEST = 30.0
 UNSHRUNK = 2
 """As James and Stein's: a table of one or two degrees of freedom says too little about its cells to be shrunk."""
 
+LEAST_VARIANCE = 1e-6
+"""Of a target, as a part of its noise: even a table that follows its prediction to the last cell leaves something open."""
+
 SWEEPS, SETTLED = 50, 1e-3
 
 
-def shrunk(parts: Mapping[Clique, Residual], order: int, model: Model) -> dict[Clique, Residual]:
+def shrunk(parts: Mapping[Clique, Residual], order: int, model: Model, support: Support | None = None) -> dict[Clique, Residual]:
     """Targets for a fit of all residuals of up to `order` columns, from a model of those of fewer.
 
-    The `variance` of a target is what the data leave open about its cells, in rows^2.
+    The `variance` of a target is what the data leave open about its cells, in rows^2. support: None where every cell can occur.
     """
     found: dict[Clique, list[Residual]] = {clique: [] for clique in parts if 0 < len(clique) <= order}
     for clique in parts:
         if len(clique) == order:
-            table, variance = _table(parts, clique, model)
+            table, variance = _table(parts, clique, model, support)
             for part in subsets(clique):
                 if part:
                     value = interaction(marginalised(table, clique, part))
@@ -64,26 +70,24 @@ def noise_loss(dual: Dual) -> float:
     return math.fsum(p.dof * p.variance / (2 * w) for p, w in zip(dual.parts, dual.weights.tolist(), strict=True)) or 1.0
 
 
-def _table(parts: Mapping[Clique, Residual], clique: Clique, model: Model) -> tuple[Table, float]:
+def _table(parts: Mapping[Clique, Residual], clique: Clique, model: Model, support: Support | None) -> tuple[Table, float]:
     """The denoised table of a clique and the mean posterior variance of its cells."""
     noisy = _sum(parts, clique)
     noise = math.sqrt(parts[clique].variance)
-    mean, variance = posterior(noisy.reshape(-1), noise, model.marginal(clique))
+    here = np.ones(noisy.shape, dtype=bool) if support is None else support.possible(clique)
+    seen = noisy[here]
     trust = max(0.0, 1 - UNSHRUNK / max(parts[clique].dof, 1))
-    mean, variance = trust * mean + (1 - trust) * noisy.reshape(-1), trust * variance + (1 - trust) * noise**2
+    mean, variance = np.zeros_like(noisy), np.zeros_like(noisy)
+    expected = predicted(noisy, noise, model.marginal(clique).reshape(noisy.shape))
+    found, left = posterior(seen, noise, expected[here])
+    mean[here], variance[here] = trust * found + (1 - trust) * seen, trust * left + (1 - trust) * noise**2
     margins = [(part, _sum(parts, part), _extra(parts, clique, part)) for part in combinations(clique, len(clique) - 1)]
-    return _met(clique, mean.reshape(noisy.shape), variance.reshape(noisy.shape), margins), float(variance.mean())
+    return _met(clique, mean, variance, margins), max(float(variance.mean()), LEAST_VARIANCE * noise**2)
 
 
 def _sum(parts: Mapping[Clique, Residual], clique: Clique) -> Table:
     """The table whose residuals are known, in rows."""
-    shape = parts[clique].values.shape
-    total = np.zeros(shape)
-    for part in subsets(clique):
-        values = parts[part].values
-        across = tuple(size if column in part else 1 for column, size in zip(clique, shape, strict=True))
-        total += values.reshape(across) * (values.size / total.size)
-    return total
+    return table_of({part: parts[part].values for part in subsets(clique)}, clique)
 
 
 def _extra(parts: Mapping[Clique, Residual], clique: Clique, part: Clique) -> float:

@@ -111,6 +111,11 @@ def tree_model(calibrated: Calibrated, total: float, report: FitReport) -> TreeM
     return TreeModel(calibrated.tree, calibrated.chain, max(0.0, total), report)
 
 
+def uniform_model(calibrated: Calibrated) -> TreeModel:
+    """The model of a calibrated tree nothing was fitted to, of one row."""
+    return tree_model(calibrated, 1.0, FitReport("uniform", True, 0, 0.0, 0.0, calibrated.tree.cells))
+
+
 def tree_model_from(arrays: Mapping[str, NDArray[Any]]) -> TreeModel:
     """The model that `TreeModel.arrays` described. Raises SpecError for anything that is not such a model, whole and consistent."""
     found = tree_file.read(arrays)

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ from dpsynth.inference.model import Model
 from dpsynth.release.certificate import Certificate, schema_of
 from dpsynth.release.layout import CERTIFICATE_LAYOUT, fits
 from dpsynth.release.record import read_arrays, transcript_arrays, write_arrays
+from dpsynth.sampling.table import form_of, restored
+from dpsynth.schema import Schema
 
 CERTIFICATE = "release.json"
 REPORT = "report.html"
@@ -41,8 +43,7 @@ class Bundle:
 
     def records(self) -> pd.DataFrame:
         """The synthetic records as they were written. Raises SpecError for a damaged file."""
-        labels = [column.name for column in schema_of(self.facts).columns if column.kind == "categorical"]
-        return read_records(self.folder / records_file(self.facts["synthesis"]["format"]), labels)
+        return read_records(self.folder / records_file(self.facts["synthesis"]["format"]), schema_of(self.facts))
 
 
 def records_file(file_format: str) -> str:
@@ -109,16 +110,18 @@ def write_records(path: Path, records: pd.DataFrame) -> None:
     if path.suffix == ".parquet":
         records.to_parquet(path, index=False)
     else:
-        records.to_csv(path, index=False, lineterminator="\n")
+        records.to_csv(path, index=False, lineterminator="\n", date_format="%Y-%m-%d %H:%M:%S")
 
 
-def read_records(path: Path, labels: Sequence[str]) -> pd.DataFrame:
-    """Records as `write_records` wrote them; the columns `labels` hold texts, whatever they look like. Raises SpecError."""
+def read_records(path: Path, schema: Schema) -> pd.DataFrame:
+    """Records as `write_records` wrote them, in the columns' own types: a text stays one, whatever it looks like. Raises SpecError."""
+    labels = [column.name for column in schema.columns if form_of(column) in ("text", "ordered", "date", "datetime")]
+    texts = dict.fromkeys(labels, "object")
     try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(labels, "object"))
-    except (OSError, ValueError):
+        parquet = path.suffix == ".parquet"
+        held = pd.read_parquet(path) if parquet else pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=texts)
+        return restored(schema, held)
+    except (OSError, TypeError, ValueError):
         raise SpecError(f"{path} is missing or damaged: restore it from a copy") from None
 
 

@@ -4,17 +4,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from dpsynth import canonical
-from dpsynth.column import DECLARED
 from dpsynth.errors import SpecError
 from dpsynth.inference.model import FitReport
+from dpsynth.knowledge import PublicTable
+from dpsynth.lint import lint_lines, stated_facts
 from dpsynth.privacy import Guarantee, PrivacyUnit
 from dpsynth.publication import Publication
 from dpsynth.release.record import transcript_facts
 from dpsynth.schema import Schema, schema_from
 from dpsynth.transcript import Transcript
 from dpsynth.wishes import Promise, TableWeight
+from dpsynth.workload import MustHave, WorkloadTable
 
-FORMAT = "dpsynth-release/2"
+FORMAT = "dpsynth-release/3"
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class LedgerReference:
 
 @dataclass(frozen=True)
 class Settings:
-    """How the records were made from the answers. rows_from: "the spec" or "the noisy total"."""
+    """How the tables were chosen, and the records made from the answers. rows_from: "the spec" or "the noisy total"."""
 
     strategy: str
     estimator: str
@@ -41,9 +43,12 @@ class Settings:
     rows: int
     rows_from: str
     format: str
+    iterations: int | None = None
+    pairs_with: tuple[str, ...] = ()
+    table_cells: int | None = None
 
     def facts(self) -> dict[str, Any]:
-        return dict(vars(self))
+        return {**vars(self), "pairs_with": list(self.pairs_with)}
 
 
 @dataclass(frozen=True)
@@ -59,11 +64,23 @@ class Heading:
 
 
 @dataclass(frozen=True)
+class Completed:
+    """The schema as it was declared, where answers completed it, and how many questions, the first of the transcript, that took."""
+
+    declared: Schema
+    exchanges: int
+
+    def facts(self) -> dict[str, Any]:
+        return {"declared": _with_cells(self.declared), "exchanges": self.exchanges}
+
+
+@dataclass(frozen=True)
 class Certificate:
     """All that release.json says but the digests of the files beside it. `ledger` is None for a rehearsal.
 
     promises, weights, rows_about: what the release was asked to be accurate about, what its noise keeps, and the guess that this rests on.
-    registry: what only people know about it.
+    registry: what only people know about it. workload, must_have: the tables that the spec lists.
+    rows_source: who says the number of synthetic rows and the guess of those in the source.
     """
 
     heading: Heading
@@ -79,30 +96,50 @@ class Certificate:
     weights: tuple[TableWeight, ...] = ()
     rows_about: int | None = None
     registry: Publication = Publication()
+    workload: tuple[WorkloadTable, ...] = ()
+    must_have: tuple[MustHave, ...] = ()
+    discovery: Completed | None = None
+    rows_source: str = ""
+    public: tuple[PublicTable, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """The canonical values, without files and digest."""
         unit = {"id": self.unit.id, "max_rows": self.unit.max_rows, "neighbours": self.unit.neighbours}
-        columns = [{**facts, "cells": self.schema.domain.size[facts["name"]]} for facts in self.schema.facts()]
+        columns = _with_cells(self.schema)
         return {
             "format": FORMAT,
             "rehearsal": self.ledger is None,
             "release": self.heading.facts(),
             "schema": columns,
+            "rules": self.schema.rule_facts(),
+            "discovery": self.discovery.facts() if self.discovery else None,
             "unit": {**unit, "enforced": enforcement(self.unit)},
             "guarantee": _guarantee_facts(self.guarantee),
             "exchanges": transcript_facts(self.transcript),
             "transcript": self.transcript.digest(),
             "spent": canonical.rational_text(self.transcript.spent().value),
-            "unprotected": unprotected(self.schema, self.settings, self.rows_about),
+            "unprotected": self._unprotected(),
             "targets": [promise.facts() for promise in self.promises],
             "weights": [{"columns": list(w.columns), "weight": canonical.rational_text(w.weight)} for w in self.weights],
-            "synthesis": {**self.settings.facts(), "rows_about": self.rows_about},
+            "workload": [{"columns": list(table.columns), "weight": table.weight} for table in self.workload],
+            "must_have": [{"columns": list(table.columns)} for table in self.must_have],
+            "public": [table.facts() for table in self.public],
+            "synthesis": {**self.settings.facts(), "rows_about": self.rows_about, "rows_source": self.rows_source},
             "fit": _fit_facts(self.fit),
             "ledger": self.ledger.facts() if self.ledger else None,
             "registry": self.registry.facts(),
             "software": self.software,
         }
+
+    def _unprotected(self) -> list[str]:
+        """What the guarantee does not cover, each with who says so."""
+        declared = self.discovery.declared if self.discovery else self.schema
+        rows = self.settings.rows if self.settings.rows_from == "the spec" else None
+        return lint_lines(declared, stated_facts(declared, rows, self.rows_about, self.rows_source, self.public))
+
+
+def _with_cells(schema: Schema) -> list[dict[str, Any]]:
+    return [{**facts, "cells": column.size} for facts, column in zip(schema.facts(), schema.columns, strict=True)]
 
 
 def enforcement(unit: PrivacyUnit) -> str:
@@ -113,30 +150,28 @@ def enforcement(unit: PrivacyUnit) -> str:
     return f"{kept}, chosen at random by the operating system's generator; rows without it were dropped"
 
 
-def unprotected(schema: Schema, settings: Settings, rows_about: int | None) -> list[str]:
-    """What the guarantee does not cover, each with who declared it."""
-    declared = [column.name for column in schema.columns if not column.source]
-    listed = [f"column {column.name!r}: its cells, from {column.source or DECLARED}" for column in schema.columns]
-    rows = [f"the number of synthetic rows, {settings.rows}, declared public in the spec"] if settings.rows_from == "the spec" else []
-    rows += [] if rows_about is None else [f"the guess of {rows_about} rows in the source, declared public in the spec"]
-    columns = "1 column rests" if len(declared) == 1 else f"{len(declared)} columns rest"
-    warning = [f"{columns} on the data owner's word that the facts were not read off the data"] if declared else []
-    return [*rows, *warning, *listed]
+def declared_of(facts: dict[str, Any]) -> Schema:
+    """The schema as it was declared, before answers completed it. Raises SpecError."""
+    return _schema(facts["schema"] if facts["discovery"] is None else facts["discovery"]["declared"], facts["rules"])
 
 
 def schema_of(facts: dict[str, Any]) -> Schema:
-    """The schema that a certificate states. Raises SpecError."""
+    """The schema of the records: what was declared and, where it left something open, found. Raises SpecError."""
+    return _schema(facts["schema"], facts["rules"])
+
+
+def _schema(columns: list[dict[str, Any]], rules: list[dict[str, Any]]) -> Schema:
     try:
-        schema = schema_from([{key: value for key, value in column.items() if key != "cells"} for column in facts["schema"]])
+        schema = schema_from([{key: value for key, value in column.items() if key != "cells"} for column in columns], rules)
     except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError):
         raise SpecError("the certificate's schema is damaged: restore release.json from a copy") from None
-    if [column.get("cells") for column in facts["schema"]] != list(schema.domain.sizes):
+    if [column.get("cells") for column in columns] != [column.size for column in schema.columns]:
         raise SpecError("the certificate's schema states other numbers of cells than its columns have: restore release.json from a copy")
     return schema
 
 
 def _guarantee_facts(guarantee: Guarantee) -> dict[str, str]:
-    numbers = {"epsilon": guarantee.epsilon, "delta": guarantee.delta, "rho": guarantee.rho.value}
+    numbers = {"epsilon": guarantee.epsilon, "delta": guarantee.delta, "given": guarantee.given, "rho": guarantee.rho.value}
     numbers |= {"alpha": guarantee.alpha, "zcdp_epsilon": guarantee.zcdp_epsilon}
     return {"track": guarantee.track, **{key: canonical.rational_text(value) for key, value in numbers.items()}}
 

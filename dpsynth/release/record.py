@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dpsynth import canonical
 from dpsynth.errors import SpecError
 from dpsynth.privacy import Rho
-from dpsynth.transcript import Answer, Event, Exchange, Measurement, Transcript
+from dpsynth.transcript import Answer, Event, Exchange, Labels, Measurement, Transcript
 
 Arrays = Mapping[str, NDArray[Any]]
 ARRAYS_LIMIT = 1 << 34
@@ -30,18 +30,23 @@ def transcript_facts(transcript: Transcript) -> list[dict[str, Any]]:
             tables.append({"columns": list(m.clique), "sigma": sigma, "array": _array_name(number)})
             number += 1
         events = [_event_facts(event) for event in exchange.events]
-        errors = None if exchange.answer.errors is None else _errors_name(place)
-        facts.append(
-            {"question": exchange.question, "selected": exchange.answer.selected, "errors": errors, "tables": tables, "events": events}
-        )
+        answer = exchange.answer
+        errors = None if answer.errors is None else _errors_name(place)
+        labels = None if answer.labels is None else {"texts": list(answer.labels.texts), "array": _labels_name(place)}
+        told = {"selected": answer.selected, "errors": errors, "labels": labels, "tables": tables}
+        facts.append({"question": exchange.question, **told, "events": events})
     return facts
 
 
 def transcript_arrays(transcript: Transcript) -> dict[str, NDArray[np.int64]]:
-    """int64[cells] for each released table, in rows; int64[cliques] for released errors, in units of 2^-16 rows."""
-    tables = {_array_name(i): m.values for i, m in enumerate(transcript.measurements)}
-    answers = [exchange.answer.errors for exchange in transcript.exchanges]
-    return {**tables, **{_errors_name(i): errors for i, errors in enumerate(answers) if errors is not None}}
+    """int64[cells] for each released table and int64[labels] for found ones, in rows; int64[cliques] for errors, in units of 2^-16 rows."""
+    arrays = {_array_name(i): m.values for i, m in enumerate(transcript.measurements)}
+    for place, exchange in enumerate(transcript.exchanges):
+        if exchange.answer.errors is not None:
+            arrays[_errors_name(place)] = exchange.answer.errors
+        if exchange.answer.labels is not None:
+            arrays[_labels_name(place)] = exchange.answer.labels.counts
+    return arrays
 
 
 def transcript_from(facts: list[dict[str, Any]], arrays: Arrays) -> Transcript:
@@ -83,6 +88,10 @@ def _errors_name(place: int) -> str:
     return f"errors-{place:05d}"
 
 
+def _labels_name(place: int) -> str:
+    return f"labels-{place:05d}"
+
+
 def _event_facts(event: Event) -> dict[str, Any]:
     return {
         "mechanism": event.mechanism,
@@ -92,6 +101,8 @@ def _event_facts(event: Event) -> dict[str, Any]:
         "outcomes": event.outcomes,
         "rho": canonical.rational_text(event.rho.value),
         "question": event.question,
+        "threshold": event.threshold,
+        "delta": canonical.rational_text(event.delta),
     }
 
 
@@ -119,6 +130,8 @@ def _exchange(facts: dict[str, Any], arrays: Arrays) -> Exchange:
             e["outcomes"],
             Rho(canonical.rational(e["rho"])),
             e["question"],
+            e["threshold"],
+            canonical.rational(e["delta"]),
         )
         for e in facts["events"]
     )
@@ -128,4 +141,13 @@ def _exchange(facts: dict[str, Any], arrays: Arrays) -> Exchange:
     errors = None if facts["errors"] is None else _table(arrays[facts["errors"]])
     if ([] if errors is None else [len(errors)]) != [event.outcomes for event in events if event.mechanism == "gaussian-errors"]:
         raise ValueError("errors are of other tables than the event paid for")
-    return Exchange(facts["question"], Answer(measurements, facts["selected"], errors), events)
+    return Exchange(facts["question"], Answer(measurements, facts["selected"], errors, _labels(facts["labels"], arrays)), events)
+
+
+def _labels(facts: dict[str, Any] | None, arrays: Arrays) -> Labels | None:
+    if facts is None:
+        return None
+    texts, counts = tuple(facts["texts"]), _table(arrays[facts["array"]])
+    if len(texts) != len(counts) or not all(isinstance(text, str) for text in texts):
+        raise ValueError("labels are texts with a noisy count each")
+    return Labels(texts, counts)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.column import Column
+from dpsynth.column import Modelled
 from dpsynth.domain import Clique
 from dpsynth.inference.model import Model
 from dpsynth.reports.charts import Chart, Profile, columns_chart, rows_chart
@@ -18,7 +18,7 @@ from dpsynth.schema import Schema
 from dpsynth.transcript import Measurement
 
 Table = NDArray[np.float64]
-ORDERED = ("integer", "number", "code", "date", "datetime")
+ORDERED = ("integer", "number", "code", "date", "datetime", "duration")
 BARS, NAMED_BARS, HEAT_CELLS = 120, 48, 48
 CHARTS, LISTED, MAPS = 60, 30, 4
 MAP_LIMIT = 1 << 20
@@ -95,14 +95,14 @@ class ComparisonView:
 def comparison_view(schema: Schema, measurements: Sequence[Measurement], model: Model) -> ComparisonView:
     """Charts of every column, the list of measured tables of several columns, and maps of the pairs that depend most."""
     tables = combined(measurements)
-    shown = schema.columns[:CHARTS]
+    shown = schema.modelled[:CHARTS]
     wide = [compared(clique, *tables[clique], model) for clique in tables if len(clique) > 1] if model.total > 0 else []
     wide.sort(key=lambda c: -round(c.ratio, 9))
     return ComparisonView(
         total=count(model.total),
         positive=model.total > 0,
         columns=tuple(_column_view(column, tables.get((column.name,)), model) for column in shown),
-        columns_left=len(schema.columns) - len(shown),
+        columns_left=len(schema.modelled) - len(shown),
         tables=tuple(_table_line(c, schema) for c in wide[:LISTED]),
         tables_left=max(0, len(wide) - LISTED),
         pairs=tuple(_pair_view(pair, tables[pair][0], schema, model) for pair in most_dependent(list(tables), model)),
@@ -141,7 +141,7 @@ def dependence(pair: Clique, model: Model) -> float:
     return float(np.abs(joint - np.outer(joint.sum(1), joint.sum(0))).sum()) / 2
 
 
-def _column_view(column: Column, measured: tuple[Table, float] | None, model: Model) -> ColumnView:
+def _column_view(column: Modelled, measured: tuple[Table, float] | None, model: Model) -> ColumnView:
     clique, ordered = (column.name,), column.kind in ORDERED
     profile = profile_of(column, measured, model.marginal(clique), BARS if ordered else NAMED_BARS)
     apart = compared(clique, *measured, model) if measured and model.total > 0 else None
@@ -156,7 +156,7 @@ def _column_view(column: Column, measured: tuple[Table, float] | None, model: Mo
     return ColumnView(column.name, chart, profile.rows(), " · ".join(notes), apart is not None and apart.far)
 
 
-def profile_of(column: Column, measured: tuple[Table, float] | None, modelled: Table, most_bars: int) -> Profile:
+def profile_of(column: Modelled, measured: tuple[Table, float] | None, modelled: Table, most_bars: int) -> Profile:
     """The column's cells; where there are more than `most_bars`, neighbours are joined and their noise with them."""
     starts = _starts(column.size, most_bars)
     labels = _joined_labels(column.cell_labels(), starts)
@@ -192,7 +192,7 @@ def _table_line(c: Compared, schema: Schema) -> TableLine:
 
 
 def _pair_view(pair: Clique, measured: Table, schema: Schema, model: Model) -> PairView:
-    down, across = (schema.column(name) for name in pair)
+    down, across = (schema.modelled_column(name) for name in pair)
     starts = [_starts(column.size, HEAT_CELLS) for column in (down, across)]
     labels = [_joined_labels(column.cell_labels(), s) for column, s in zip((down, across), starts, strict=True)]
     tables = [_coarse(table.reshape(down.size, across.size), starts) for table in (measured, model.marginal(pair))]

@@ -20,11 +20,13 @@ KINDS = {
     "wide": "Wider tables",
     "errors": "Errors of estimates",
     "choice": "Selections",
+    "labels": "Searches for labels",
 }
 _OF_SCORES = {"gaussian-errors": "errors", "noisy-max": "choice"}
 """Mechanisms whose noise falls on scores, in units of 2^-16 rows, not on cells."""
 
-_MANY = {"total": "table", "one": "table", "pair": "table", "wide": "table", "errors": "question", "choice": "selection"}
+_OUTCOMES = {"errors": "table", "labels": "label"}
+_MANY = {**dict.fromkeys(("total", "one", "pair", "wide"), "table"), "errors": "question", "choice": "selection", "labels": "question"}
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ def kind_of(event: Event) -> str:
     """The key in KINDS."""
     if event.mechanism in _OF_SCORES:
         return _OF_SCORES[event.mechanism]
+    if event.mechanism == "gaussian-threshold":
+        return "labels"
     return ("total", "one", "pair")[len(event.clique)] if len(event.clique) < 3 else "wide"
 
 
@@ -105,7 +109,7 @@ def _line(group: list[Event], cap: Fraction, longest: Fraction) -> CostLine:
     return CostLine(
         kind=kind,
         what=_choices(group) if kind == "choice" else "errors of estimated tables" if kind == "errors" else joined(event.clique),
-        size=_candidates(group) if kind == "choice" else plural(event.outcomes, "table") if kind == "errors" else f"{event.outcomes:,}",
+        size=_size(kind, group),
         sigma=count(sigma),
         error=DASH if kind == "choice" else count(expected_error_rows(sigma)),
         rho=plain(rho),
@@ -116,6 +120,12 @@ def _line(group: list[Event], cap: Fraction, longest: Fraction) -> CostLine:
 
 def _choices(group: list[Event]) -> str:
     return f"{plural(len(group), 'selection')} of a table to measure"
+
+
+def _size(kind: str, group: list[Event]) -> str:
+    if kind == "choice":
+        return _candidates(group)
+    return plural(group[0].outcomes, _OUTCOMES[kind]) if kind in _OUTCOMES else f"{group[0].outcomes:,}"
 
 
 def _candidates(group: list[Event]) -> str:

@@ -1,5 +1,6 @@
 """The report: one self-contained HTML page, made from a bundle alone; the same bundle always gives the same page."""
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dpsynth import canonical
@@ -13,6 +14,7 @@ from dpsynth.reports.guarantee import guarantee_view
 from dpsynth.reports.pairs import pairs_view
 from dpsynth.reports.self_assessment import self_assessment
 from dpsynth.reports.wording import count, plural, shown
+from dpsynth.transcript import Transcript
 from dpsynth.verify.verify import TRUSTED
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ def values(bundle: "Bundle") -> dict[str, Any]:
 
     facts = bundle.facts
     transcript = transcript_from(facts["exchanges"], read_arrays(bundle.folder / MEASUREMENTS))
+    first = facts["discovery"]["exchanges"] if facts["discovery"] else 0
+    of_strategy = Transcript(transcript.exchanges[first:])
     schema, model, targets = schema_of(facts), bundle.model(), [tuple(target["columns"]) for target in facts["targets"]]
     return {
         "rehearsal": facts["rehearsal"],
@@ -43,8 +47,8 @@ def values(bundle: "Bundle") -> dict[str, Any]:
         "guarantee": guarantee_view(facts),
         "costs": cost_view(transcript.events, canonical.rational(facts["guarantee"]["rho"])),
         "accuracy": accuracy_view(facts),
-        "pairs": pairs_view(facts["synthesis"]["strategy"], targets, transcript, model),
-        "comparison": comparison_view(schema, transcript.measurements, model),
+        "pairs": pairs_view(facts["synthesis"]["strategy"], targets, of_strategy, model),
+        "comparison": comparison_view(schema, of_strategy.measurements, model),
         "fit": trust.fit_view(facts),
         "unprotected": trust.unprotected_view(facts),
         "assessment": self_assessment(facts),
@@ -59,6 +63,7 @@ def values(bundle: "Bundle") -> dict[str, Any]:
     }
 
 
+@cache
 def environment() -> "Environment":
     """Templates of this folder; every value is escaped, and invisible characters are spelled out."""
     from jinja2 import Environment, PackageLoader, StrictUndefined

@@ -22,9 +22,10 @@ FILE_NAME = re.compile(r"[a-z0-9_]+\.yaml")
 MECHANISMS = {
     "discrete-gaussian": "{} of counts, with discrete Gaussian noise on the integers (Canonne, Kamath, Steinke, arXiv:2004.00010)",
     "gaussian-errors": "{} of errors, with discrete Gaussian noise on integer scores",
+    "gaussian-threshold": "{} of labels above a threshold, with discrete Gaussian noise on their counts",
     "noisy-max": "{} by noisy maximum, which is the exponential mechanism (Cesar and Rogers, arXiv:2010.13981)",
 }
-_NOUNS = {"discrete-gaussian": "table", "gaussian-errors": "vector", "noisy-max": "selection"}
+_NOUNS = {"discrete-gaussian": "table", "gaussian-errors": "vector", "gaussian-threshold": "list", "noisy-max": "selection"}
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def _basic(facts: Mapping[str, Any], people: Publication) -> dict[str, Any]:
 
 
 def _variant(facts: Mapping[str, Any]) -> dict[str, Any]:
-    columns = "\n".join(f"- {shown(column['name'])}: {column['kind']}, {plural(column['cells'], 'cell')}" for column in facts["schema"])
+    asked = [column for column in facts["schema"] if column["cells"]]
+    columns = "\n".join(f"- {shown(column['name'])}: {column['kind']}, {plural(column['cells'], 'cell')}" for column in asked)
     return {
         "variant_name": "Zero-concentrated DP" if facts["guarantee"]["track"] == "zcdp" else "Approximate DP",
         "data_domain": f"Tables with these columns, one row or several for each protected unit:\n{columns}",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dpsynth import canonical
-from dpsynth.column import DECLARED
+from dpsynth.column import DECLARED, is_public
 from dpsynth.privacy import plain
 from dpsynth.publication import Publication
 from dpsynth.reports.wording import plural
@@ -84,8 +84,9 @@ def _choice_of_epsilon(people: Publication) -> Answered:
 
 
 def _domain(facts: Mapping[str, Any]) -> list[Answered]:
-    declared = [column["name"] for column in facts["schema"] if column["source"] == DECLARED]
-    sourced = len(facts["schema"]) - len(declared)
+    asked = [column for column in facts["schema"] if column["cells"]]
+    declared = [column["name"] for column in asked if column["source"] == DECLARED]
+    sourced = sum(is_public(column["source"]) for column in asked)
     owner = f"{plural(len(declared), 'column')} on the data owner's word: {', '.join(declared)}." if declared else ""
     return [
         _run(

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from dpsynth.column import DECLARED
+from dpsynth.column import DECLARED, DISCOVERED
+from dpsynth.lint import Fact
 from dpsynth.reports.wording import count, plural
 
 BLIND_SPOTS = (
@@ -74,9 +75,9 @@ def _fit_words(fit: dict[str, Any]) -> tuple[str, bool, tuple[str, ...]]:
 
 def unprotected_view(facts: dict[str, Any]) -> UnprotectedView:
     """The certificate's list, with its one line for each column gathered by source."""
-    columns = {column["name"]: column["source"] for column in facts["schema"]}
-    about_columns = {f"column {name!r}: its cells, from {source}" for name, source in columns.items()}
-    sources = dict.fromkeys(source for source in columns.values() if source != DECLARED)
+    columns = {column["name"]: column["source"] for column in facts["schema"] if column["cells"]}
+    about_columns = {Fact(f"column {name!r}: its cells", source).sentence() for name, source in columns.items()}
+    sources = dict.fromkeys(source for source in columns.values() if source not in (DECLARED, DISCOVERED))
     return UnprotectedView(
         lines=tuple(line for line in facts["unprotected"] if line not in about_columns),
         declared=tuple(name for name, source in columns.items() if source == DECLARED),
@@ -109,26 +110,46 @@ def settings_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("Strategy", s["strategy"]),
         ("Estimator", s["estimator"]),
-        ("Accuracy matters for tables of", f"up to {plural(s['degree'], 'column')}"),
+        ("Accuracy matters for", _workload(facts)),
         ("Synthetic rows", f"{count(s['rows'])}, from {s['rows_from']}"),
         ("Sampling seed (public; no seed reaches the privacy noise)", str(s["seed"])),
         ("File format of the records", s["format"]),
     ]
 
 
+def _workload(facts: dict[str, Any]) -> str:
+    """The tables that matter, in words."""
+    s, listed = facts["synthesis"], facts.get("workload", [])
+    columns, must = s.get("pairs_with", []), facts.get("must_have", [])
+    small = f"tables of up to {plural(s['degree'], 'column')}"
+    small += f" that hold {' or '.join(columns)}" if columns else ""
+    parts = [] if listed and not columns else [small]
+    parts += [f"{plural(len(listed), 'table')} of a list"] if listed else []
+    parts += [f"{plural(len(must), 'table')} that had to be measured"] if must else []
+    return " and ".join(parts) + (f", of at most {count(s['table_cells'])} cells" if s.get("table_cells") else "")
+
+
 def column_rows(facts: dict[str, Any]) -> list[tuple[str, str, str, str, str, str]]:
     """(name, kind, cells, range, values outside, source) of every column."""
-    return [(c["name"], c["kind"], f"{c['cells']:,}", _range(c), _outside(c), c["source"]) for c in facts["schema"]]
+    return [(c["name"], c["kind"], f"{c['cells']:,}", _range(c), _outside(c), c["source"] if c["cells"] else "") for c in facts["schema"]]
 
 
 def _range(column: dict[str, Any]) -> str:
     if "min" in column:
-        return f"{column['min']} to {column['max']} in {plural(column['bins'], 'bin')}"
+        bins = column.get("bins", len(column.get("edges", ())) - 1)
+        spikes = f" and {plural(len(column['spikes']), 'point')}" if column.get("spikes") else ""
+        unit = f" {column['unit']}" if "unit" in column else ""
+        return f"{column['min']} to {column['max']}{unit} in {plural(bins, 'bin')}{spikes}"
     if "values" in column:
-        return plural(len(column["values"]), "listed value")
-    return f"codes 0 to {column['size'] - 1}" if "size" in column else "false, true"
+        shared = f", {plural(len(column['unfold']), 'label')} in one cell" if column.get("unfold") else ""
+        return plural(len(column["values"]), "listed value") + shared
+    if "size" in column:
+        return f"codes 0 to {column['size'] - 1}"
+    if column["kind"] == "boolean":
+        return ", ".join(column.get("words", ("false", "true")))
+    return {"identifier": "not released", "text": "dropped"}.get(column["kind"], "")
 
 
 def _outside(column: dict[str, Any]) -> str:
     places = {"clip": "the nearest bound", "first": "the first cell", "other": "“other”", "missing": "missing"}
-    return places.get(column["outside"], str(column["outside"]))
+    return places.get(column["outside"], str(column["outside"])) if "outside" in column else ""

@@ -25,7 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from dpsynth.domain import Domain
 from dpsynth.inference.model import Model, PairTargets
+from dpsynth.inference.zeros import StructuralZeros
+from dpsynth.sampling.moves import Moves, moves
 
 Single = NDArray[np.float32]
 Records = NDArray[np.uint16]
@@ -40,6 +43,9 @@ LEARNING = ((10, 0.2, 1.0), (5, 0.1, 2.0), (3, 0.0, 8.0), (3, 0.0, 30.0))
 FOLLOWING = ((3, 0.0, 2.0), (2, 0.0, 8.0), (2, 0.0, 30.0))
 SMALLEST_GROUP, LARGEST_GROUP = 10_000, 100_000
 
+TIED_STREAM = 0x5851F42D4C957F2D
+"""Sets the stream of the columns that rules tie together apart from that of the others."""
+
 PARTNERS = 24
 """How many partners a column has on average, at most: of more pairs, the least dependent have no term."""
 
@@ -49,6 +55,7 @@ class Task:
     """Everything that stays fixed: scaled targets and noise (0 outside terms), one-way logits, where columns start, and their partners.
 
     partners, ends: column a has a term with each of the columns partners[ends[a]:ends[a + 1]].
+    mates, mate_ends: the same for the columns that are drawn one by one; the others, which rules tie together, have `moves`.
     """
 
     tables: Single
@@ -59,6 +66,10 @@ class Task:
     partners: NDArray[np.int64]
     ends: NDArray[np.int64]
     seed: int
+    terms: NDArray[np.bool_]
+    mates: NDArray[np.int64]
+    mate_ends: NDArray[np.int64]
+    moves: Moves | None
 
 
 def matched(model: Model, targets: PairTargets, records: Records, seed: int) -> Records:
@@ -70,6 +81,8 @@ def matched(model: Model, targets: PairTargets, records: Records, seed: int) -> 
     groups = _groups(rows)
     theta = np.zeros_like(task.tables)
     compile_kernel()  # once, and not in a thread: loading libraries beside `threadpool_limits` can lock both for ever
+    if task.moves is not None:
+        compile_moves()
     with ThreadPoolExecutor(2) as pool:
         for number, batch in enumerate(groups):
             parts = [records[piece] for piece in batch]
@@ -87,6 +100,16 @@ def compile_kernel() -> None:
     pair_counts(nobody, where, 1, where[:0], np.zeros(2, np.int64))
 
 
+def compile_moves() -> None:
+    """The same for the loop that draws columns which rules tie together."""
+    from dpsynth.sampling.gibbs_moves import sweep_tied
+
+    drawn = moves(Domain(("a",), (1,)), (StructuralZeros(("a",), np.ones(1, dtype=bool)),))
+    if drawn is not None:
+        one, where = np.zeros((1, 1), np.float32), np.zeros(1, np.int64)
+        sweep_tied(np.zeros((0, 1), np.uint16), one, one, one[0], where, where + 1, np.zeros((1, 1), bool), drawn, np.uint64(0))
+
+
 def _task(model: Model, targets: PairTargets, rows: int, seed: int) -> Task:
     domain = model.domain
     sizes = np.array(domain.sizes, dtype=np.int64)
@@ -98,8 +121,15 @@ def _task(model: Model, targets: PairTargets, rows: int, seed: int) -> Task:
     tables, noise = targets.tables * scale, _by_cell(np.where(terms, targets.noise * scale, 0), sizes)
     tables[~_by_cell(terms, sizes)] = 0
     base = np.log(np.maximum(one_way, 1e-30)).astype(np.float32)
-    ends = np.cumsum([0, *terms.sum(axis=1)])
-    return Task(tables, noise, base, np.cumsum([0, *sizes[:-1]]), sizes, np.nonzero(terms)[1].astype(np.int64), ends, seed)
+    starts, tied = np.cumsum([0, *sizes[:-1]]), moves(domain, targets.zeros)
+    one_by_one = terms.copy()
+    one_by_one[[] if tied is None else tied.tied] = False
+    return Task(tables, noise, base, starts, sizes, *_partners(terms), seed, terms, *_partners(one_by_one), tied)
+
+
+def _partners(terms: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The partners of all columns one after the other, and where each column's end."""
+    return np.nonzero(terms)[1].astype(np.int64), np.cumsum([0, *terms.sum(axis=1)])
 
 
 def _terms(targets: PairTargets, sizes: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -160,8 +190,12 @@ def _sweep(task: Task, part: Records, counts: Single, share: np.float32, theta: 
     """Draws every record of a group anew; takes its pair counts before and returns them after."""
     from dpsynth.sampling.gibbs_kernel import sweep
 
-    field = theta - pull * (counts - task.tables * share + np.float32(0.5))
-    sweep(part, field.astype(np.float32), pull, task.base, task.starts, task.sizes, task.partners, task.ends, np.uint64(state))
+    field = (theta - pull * (counts - task.tables * share + np.float32(0.5))).astype(np.float32)
+    sweep(part, field, pull, task.base, task.starts, task.sizes, task.mates, task.mate_ends, np.uint64(state))
+    if task.moves is not None:
+        from dpsynth.sampling.gibbs_moves import sweep_tied
+
+        sweep_tied(part, field, pull, task.base, task.starts, task.sizes, task.terms, task.moves, np.uint64(state ^ TIED_STREAM))
     return _counts(task, part)
 
 

@@ -4,19 +4,24 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dpsynth.column import Column
+from dpsynth.column import Modelled
 from dpsynth.errors import SpecError
 from dpsynth.inference.model import Model
 from dpsynth.sampling.ancestral import Codes, draw
 from dpsynth.sampling.gibbs import matched
 from dpsynth.sampling.table import decode
+from dpsynth.sampling.together import orderly
 from dpsynth.schema import Schema
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ROWS_LIMIT = 10**9
+
+ATTEMPTS, LEAST_DRAWN = 50, 1000
+"""How often cells are drawn again, and how many at least, where values that were asked for do not go with the ones drawn first."""
 
 
 def draw_codes(model: Model, rows: int, seed: int) -> dict[str, Codes]:
@@ -39,21 +44,34 @@ def sample_records(model: Model, schema: Schema, rows: int, seed: int, where: Ma
         raise SpecError(f"rows must be a whole number from 0 to {ROWS_LIMIT}, got {rows!r}")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise SpecError(f"seed must be a whole number from 0 to 2^63 - 1, got {seed!r}")
-    texts = {name: _listed(schema.column(name), value) for name, value in where.items()}
-    cells = {name: schema.column(name).rule.cell(text) for name, text in texts.items()}
-    records = decode(schema, draw_codes(model.condition(cells) if cells else model, rows, seed), seed)
-    for name, text in texts.items():
-        if text and schema.column(name).kind in ("integer", "number"):
-            # A cell stands for several values: the records must hold the very one that was asked for.
-            records[name] = records[name].where(records[name].isna(), _number(schema.column(name), text))
-    return records
+    texts = {name: _listed(schema.modelled_column(name), value) for name, value in where.items()}
+    cells = {name: schema.modelled_column(name).rule.cell(text) for name, text in texts.items()}
+    codes = _orderly_codes(model.condition(cells) if cells else model, schema, rows, seed, texts)
+    return decode(schema, codes, seed, texts)
 
 
-def _number(column: Column, text: str) -> float | int:
-    return int(float(text)) if column.kind == "integer" else float(text)
+def _orderly_codes(model: Model, schema: Schema, rows: int, seed: int, texts: Mapping[str, str]) -> dict[str, Codes]:
+    """Codes that leave values in the order of the rules beside the very values asked for: cells that do not are drawn again."""
+    found = draw_codes(model, rows, seed)
+    if not schema.book.order or not texts:
+        return found
+    found = _kept(found, orderly(schema, found, texts))
+    for attempt in range(ATTEMPTS):
+        short = rows - len(next(iter(found.values())))
+        if not short:
+            return found
+        again = int(np.random.SeedSequence([seed, attempt]).generate_state(1)[0])
+        more = draw_codes(model, max(2 * short, LEAST_DRAWN), again)
+        more = _kept(more, orderly(schema, more, texts))
+        found = {name: np.concatenate([found[name], more[name][:short]]) for name in found}
+    raise SpecError(f"next to no record keeps the rules with {dict(texts)}: ask for other values, or change the rules")
 
 
-def _listed(column: Column, value: object) -> str:
+def _kept(codes: Mapping[str, Codes], rows: NDArray[np.bool_]) -> dict[str, Codes]:
+    return {name: each[rows] for name, each in codes.items()}
+
+
+def _listed(column: Modelled, value: object) -> str:
     text = "" if value is None else str(value)
     if not text.strip():
         if column.missing:

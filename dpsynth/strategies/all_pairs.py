@@ -3,7 +3,8 @@
 Batch 1 spends ONE_WAY of the budget on one-way tables and FIRST of the rest on all pairs, with 1/sigma^2 in proportion to cells^(1/4).
 The noisy tables are denoised jointly (see `inference.kronecker`), which also predicts how much each pair would gain from a second look;
 batch 2 spends the rest where the predicted errors fall most. Nothing of it depends on anything but released values, and on the targets and
-weights of the spec: these change how batch 1 is divided (see `targets`), and weights also what batch 2 gains.
+weights of the spec: these change how batch 1 is divided (see `targets`), and weights also what batch 2 gains. A workload is turned into
+weights (see `emphasis`); of pairs that it holds too large for a table, and of all pairs where it is of single columns only, none is asked.
 
 Where the noisy one-way tables show too few rows for that, or the columns are many, most pairs would drown in their noise. Then the pairs'
 budget first asks how far all of them are from independence, if that is affordable, and goes to the tables that it helps most (see
@@ -11,7 +12,7 @@ budget first asks how far all of them are from independence, if that is affordab
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
@@ -26,12 +27,14 @@ from dpsynth.inference.residuals import residuals
 from dpsynth.privacy import NOTHING, PrivacyUnit, Rho, gaussian_rho
 from dpsynth.questions import LEAST_GAUSSIAN_SCALE, ROWS_LIMIT, sigma_for
 from dpsynth.strategies.allocation import SMALLEST_GAIN, least_error, sigmas_by_weight
-from dpsynth.strategies.independent import divided_singles, measure_tables, planned_singles, singles
+from dpsynth.strategies.emphasis import emphasised
+from dpsynth.strategies.independent import divided_singles, measure_tables, must_tables, planned_singles, singles
 from dpsynth.strategies.preselection import LEAST_SHARE, UNKNOWN, errors_question, settled, worthwhile
 from dpsynth.strategies.strategy import Plan, PlannedQuestion, planned_tables, refuse_large
 from dpsynth.strategies.targets import Division, divided
 from dpsynth.transcript import Asker, Measurement, errors, measure
 from dpsynth.wishes import NO_WISHES, Wishes
+from dpsynth.workload import Workload
 
 ONE_WAY = Fraction(1, 10)
 FIRST = Fraction(7, 10)
@@ -57,16 +60,18 @@ class AllPairs:
     """All pairs of columns, the second time where it helps most."""
 
     wishes: Wishes = NO_WISHES
+    workload: Workload | None = None
     name: str = "all-pairs"
 
     def plan(self, domain: Domain, unit: PrivacyUnit, cap: Rho) -> Plan:
         """One-way tables, all pairs, and what the second batch will add to pairs that noisy answers name."""
-        pairs = all_pairs(domain)
+        _refuse_wider_tables(self.workload)
+        pairs, wishes = self._asked(domain)
         refuse_large(domain, (*singles(domain), *pairs))
         _refuse_wide(domain)
         if not pairs:
-            return planned_singles(self.name, domain, unit, cap, self.wishes)
-        division = first_look(domain, unit, cap, self.wishes)
+            return planned_singles(self.name, domain, unit, cap, wishes)
+        division = first_look(domain, unit, cap, wishes, pairs)
         one_way, two_way = _by_size(division)
         tables = planned_tables("one-way table", domain, unit, one_way) + planned_tables("two-way table", domain, unit, two_way, joint=True)
         rest = Rho(cap.value - sum(question.rho.value for question in tables))
@@ -76,27 +81,36 @@ class AllPairs:
         again = PlannedQuestion(
             "second look at pairs, at most", "discrete-gaussian", (), len(pairs), max(map(domain.cells, pairs)), even, rest
         )
-        notes = (_reason(len(pairs), rows_needed(domain, two_way), self.wishes),)
+        notes = (_reason(len(pairs), rows_needed(domain, two_way), wishes),)
         return Plan(self.name, cap, (*tables, again), division.promises, division.needs(cap), notes)
 
     def measure(self, asker: Asker) -> tuple[Measurement, ...]:
         """Both batches; where there is one column only, its table."""
-        if not all_pairs(asker.domain):
-            return measure_tables(asker, divided_singles(asker.domain, asker.unit, asker.remaining(), self.wishes).sigmas)
+        pairs, wishes = self._asked(asker.domain)
+        if not pairs:
+            return measure_tables(asker, divided_singles(asker.domain, asker.unit, asker.remaining(), wishes).sigmas)
         limit = asker.remaining().share(ERRORS_SHARE)
-        one_way, two_way = _by_size(first_look(asker.domain, asker.unit, asker.remaining(), self.wishes))
+        one_way, two_way = _by_size(first_look(asker.domain, asker.unit, asker.remaining(), wishes, pairs))
         tables = measure_tables(asker, one_way)
         with threadpool_limits(1):
             denoised = denoise(asker.domain, residuals(asker.domain, tables))
         drowned = denoised.total < rows_needed(asker.domain, two_way)
-        tables += self._worthwhile(asker, denoised, two_way, limit) if drowned else measure_tables(asker, two_way)
-        again = second_look(asker, tables, self.wishes)
+        tables += self._worthwhile(asker, denoised, two_way, wishes, limit) if drowned else measure_tables(asker, two_way)
+        again = second_look(asker, tables, wishes)
         sigmas = sigmas_by_weight(asker.remaining(), asker.unit, list(again.values()))
         return (*tables, *measure(asker, tuple(again), [_covered(sigma) for sigma in sigmas]))
 
-    def _worthwhile(self, asker: Asker, denoised: Denoised, two_way: Mapping[Clique, float], limit: Rho) -> tuple[Measurement, ...]:
-        """What is asked in place of all pairs, at their cost: distances, pairs with a target as planned, and what is worth most."""
-        promised = {pair: sigma for pair, sigma in two_way.items() if pair in {target.columns for target in self.wishes.targets}}
+    def _asked(self, domain: Domain) -> tuple[tuple[Clique, ...], Wishes]:
+        """The pairs to ask about, and the wishes with what the workload makes of them."""
+        pairs = asked_pairs(domain, self.workload)
+        return pairs, emphasised(self.wishes, self.workload, (*singles(domain), *pairs))
+
+    def _worthwhile(
+        self, asker: Asker, denoised: Denoised, two_way: Mapping[Clique, float], wishes: Wishes, limit: Rho
+    ) -> tuple[Measurement, ...]:
+        """What is asked in place of all pairs, at their cost: distances, pairs that must be measured as planned, and what is worth most."""
+        must = {*(target.columns for target in wishes.targets), *must_tables(self.workload)}
+        promised = {pair: sigma for pair, sigma in two_way.items() if pair in must}
         open_pairs = [pair for pair in two_way if pair not in promised]
         before = asker.remaining()
         distances = _distances(asker, denoised, open_pairs, limit)
@@ -105,7 +119,7 @@ class AllPairs:
         if not open_pairs or budget == NOTHING:
             return measure_tables(asker, promised)
         with threadpool_limits(1):
-            precision = worthwhile(denoised, distances, precision_of(budget, asker.unit), self.wishes.weight_of)
+            precision = worthwhile(denoised, distances, precision_of(budget, asker.unit), wishes.weight_of)
         sigmas = map(_covered, sigmas_by_weight(budget, asker.unit, list(precision.values())))
         return measure_tables(asker, promised | dict(zip(precision, sigmas, strict=True)))
 
@@ -133,10 +147,13 @@ def rows_needed(domain: Domain, two_way: Mapping[Clique, float]) -> float:
     return float(np.mean(misplaced)) / (2 * DROWNED)
 
 
-def first_look(domain: Domain, unit: PrivacyUnit, cap: Rho, wishes: Wishes) -> Division:
-    """The first batch: one-way tables with equal noise and pairs by `pair_weight`; wishes may move budget between all of them."""
+def first_look(domain: Domain, unit: PrivacyUnit, cap: Rho, wishes: Wishes, pairs: Sequence[Clique] | None = None) -> Division:
+    """The first batch: one-way tables with equal noise and pairs by `pair_weight`; wishes may move budget between all of them.
+
+    pairs: None for all of them.
+    """
     one_way, first, _ = batches(cap)
-    pairs = all_pairs(domain)
+    pairs = all_pairs(domain) if pairs is None else pairs
     equal = dict.fromkeys(singles(domain), sigma_for(one_way, unit, len(domain.columns)))
     by_size = sigmas_by_weight(first, unit, [pair_weight(domain, pair) for pair in pairs])
     return divided(domain, unit, {**equal, **dict(zip(pairs, by_size, strict=True))}, wishes)
@@ -199,6 +216,23 @@ def _by_size(division: Division) -> tuple[dict[Clique, float], dict[Clique, floa
 def all_pairs(domain: Domain) -> tuple[Clique, ...]:
     """Every pair of columns."""
     return tuple(combinations(domain.columns, 2))
+
+
+def asked_pairs(domain: Domain, workload: Workload | None) -> tuple[Clique, ...]:
+    """The pairs whose tables the workload has room and use for; None: every pair."""
+    pairs = all_pairs(domain)
+    if workload is None:
+        return pairs
+    return tuple(pair for pair in pairs if pair in workload.must or (workload.joint and workload.allows(domain, pair)))
+
+
+def _refuse_wider_tables(workload: Workload | None) -> None:
+    for clique in must_tables(workload):
+        if len(clique) > 2:
+            raise SpecError(
+                f"the table {list(clique)} must be measured, but all-pairs measures columns and pairs: list its pairs in [[must_have]], "
+                'or use synthesis.strategy = "aim" or "mst"'
+            )
 
 
 def batches(cap: Rho) -> tuple[Rho, Rho, Rho]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from dpsynth.domain import Clique, Domain
 from dpsynth.privacy import PrivacyUnit, Rho
 from dpsynth.questions import sigma_for
+from dpsynth.strategies.emphasis import emphasised
 from dpsynth.strategies.strategy import Plan, planned_tables, refuse_large
 from dpsynth.strategies.targets import Division, divided
 from dpsynth.transcript import Asker, Measurement, measure
@@ -17,7 +18,7 @@ from dpsynth.workload import Workload
 class Independent:
     """One-way tables of all columns, with equal noise where nothing is wished.
 
-    workload: its tables that must be measured are measured as well, with the same noise; the rest of it changes nothing here.
+    workload: its tables that must be measured are measured as well; marginals that it weighs make the noise of their tables smaller.
     """
 
     wishes: Wishes = NO_WISHES
@@ -28,12 +29,13 @@ class Independent:
         """One table a column, and those that must be measured."""
         must = must_tables(self.workload)
         refuse_large(domain, (*singles(domain), *must))
-        return planned_singles(self.name, domain, unit, cap, self.wishes, must)
+        return planned_singles(self.name, domain, unit, cap, emphasised(self.wishes, self.workload, (*singles(domain), *must)), must)
 
     def measure(self, asker: Asker) -> tuple[Measurement, ...]:
         """All tables, in one question."""
         must = must_tables(self.workload)
-        return measure_tables(asker, divided_singles(asker.domain, asker.unit, asker.remaining(), self.wishes, must).sigmas)
+        wishes = emphasised(self.wishes, self.workload, (*singles(asker.domain), *must))
+        return measure_tables(asker, divided_singles(asker.domain, asker.unit, asker.remaining(), wishes, must).sigmas)
 
 
 def must_tables(workload: Workload | None) -> tuple[Clique, ...]:

@@ -15,6 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.domain import Clique, Domain
+from dpsynth.inference.growth import growth
+from dpsynth.inference.junction import CELL_LIMIT as MODEL_LIMIT
+from dpsynth.inference.maxent import MaxEnt
+from dpsynth.inference.support import support_of
+from dpsynth.inference.zeros import Zeros
 from dpsynth.privacy import PrivacyUnit, Rho
 from dpsynth.questions import LARGEST_WEIGHT, ROWS_LIMIT, MarginalQuestion, SelectionQuestion, score_estimate, sigma_for
 from dpsynth.strategies.independent import divided_singles, measure_tables, must_tables, planned_singles
@@ -35,17 +40,20 @@ class Mst:
     """A maximum spanning tree of the pairs that independence describes worst.
 
     workload: weighs and limits the pairs to choose from; tables that must be measured come first, and the tree joins what they leave apart.
-    None: all pairs count the same.
+    None: all pairs count the same. zeros: what they explain of a pair does not count, and a pair that would join them to a model too
+    large is not chosen.
     """
 
     wishes: Wishes = NO_WISHES
     workload: Workload | None = None
+    zeros: Zeros = ()
     name: str = "mst"
 
     def plan(self, domain: Domain, unit: PrivacyUnit, cap: Rho) -> Plan:
         """One-way tables, selections, and the tables of pairs: those that must be measured and those that the selections will name."""
         must = must_tables(self.workload)
         refuse_large(domain, (*((column,) for column in domain.columns), *must))
+        support_of(domain, self.zeros)
         pairs = candidate_pairs(domain, self.workload)
         edges = joins(domain, pairs, must)
         if not edges and not must:
@@ -77,8 +85,8 @@ class Mst:
             return measure_tables(asker, divided_singles(domain, asker.unit, asker.remaining(), self.wishes).sigmas)
         one_way, selection, two_way = shares(asker.remaining(), edges)
         tables = measure_tables(asker, divided_singles(domain, asker.unit, one_way, self.wishes).sigmas)
-        tree = (*must, *(spanning_tree(asker, tables, pairs, must, selection) if edges else ()))
-        return (*tables, *measure(asker, tree, [sigma_for(two_way, asker.unit, len(tree))] * len(tree)))
+        tree = (*must, *(spanning_tree(asker, tables, pairs, must, selection, self.zeros) if edges else ()))
+        return (*tables, *measure(asker, tree, [sigma_for(two_way, asker.unit, len(tree))] * len(tree))) if tree else tables
 
 
 def shares(cap: Rho, selections: int) -> tuple[Rho, Rho, Rho]:
@@ -92,6 +100,8 @@ def candidate_pairs(domain: Domain, workload: Workload | None = None) -> dict[Cl
     pairs = [pair for pair in combinations(domain.columns, 2) if domain.cells(pair) <= CELL_LIMIT]
     if workload is None:
         return dict.fromkeys(pairs, 1)
+    if not workload.joint:
+        return {}
     worth = {pair: workload.relevance(pair) for pair in pairs if workload.allows(domain, pair)}
     most = max(worth.values(), default=0) or 1
     return {pair: max(1, round(LARGEST_WEIGHT * each / most)) for pair, each in worth.items()}
@@ -107,23 +117,36 @@ def joins(domain: Domain, pairs: Iterable[Clique], must: Iterable[Clique]) -> in
 
 
 def spanning_tree(
-    asker: Asker, one_way: tuple[Measurement, ...], pairs: Mapping[Clique, int], must: Iterable[Clique], budget: Rho
+    asker: Asker, one_way: tuple[Measurement, ...], pairs: Mapping[Clique, int], must: Iterable[Clique], budget: Rho, zeros: Zeros = ()
 ) -> tuple[Clique, ...]:
-    """Kruskal's algorithm with a noisy maximum: of the pairs that join two parts, the one furthest from independence, to the last."""
+    """Kruskal's algorithm with a noisy maximum: of the pairs that join two parts, the one furthest from independence, to the last.
+
+    Pairs for which the model has no room together with structural zeros are left out.
+    """
+    grown = growth(asker.domain, [*must, *(zero.clique for zero in zeros)])
     forest = nx.utils.UnionFind(asker.domain.columns)
     for clique in must:
         forest.union(*clique)
-    estimates = {pair: score_estimate(table) for pair, table in independent_tables(one_way, list(pairs)).items()}
+    tables = ruled_tables(asker.domain, one_way, list(pairs), zeros) if zeros else independent_tables(one_way, list(pairs))
+    estimates = {pair: score_estimate(table) for pair, table in tables.items()}
     rounds = joins(asker.domain, pairs, must)
     tree: list[Clique] = []
-    while open_pairs := [(a, b) for a, b in pairs if forest[a] != forest[b]]:
+    while open_pairs := [(a, b) for a, b in pairs if forest[a] != forest[b] and grown.cells_with((a, b)) <= MODEL_LIMIT]:
         weights = tuple(pairs[pair] for pair in open_pairs)
         scale = scale_for(budget, asker.unit, rounds, max(weights))
         question = SelectionQuestion(tuple(open_pairs), tuple(estimates[pair] for pair in open_pairs), weights, scale)
         chosen = select(asker, question)
         forest.union(*chosen)
+        grown = grown.grown(chosen)
         tree.append(chosen)
     return tuple(tree)
+
+
+def ruled_tables(domain: Domain, one_way: tuple[Measurement, ...], pairs: list[Clique], zeros: Zeros) -> dict[Clique, NDArray[np.float64]]:
+    """float64[cells] of rows for each pair if its columns depended only as structural zeros make them."""
+    model = MaxEnt().fit(domain, one_way, zeros)
+    factor = min(1.0, ROWS_LIMIT / 2 / max(model.total, 1.0))
+    return {pair: table * factor for pair, table in zip(pairs, model.marginals(pairs), strict=True)}
 
 
 def independent_tables(one_way: tuple[Measurement, ...], pairs: list[Clique]) -> dict[Clique, NDArray[np.float64]]:

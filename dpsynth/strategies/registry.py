@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from dpsynth.errors import SpecError
+from dpsynth.inference.zeros import Zeros
 from dpsynth.strategies.aim import Aim
 from dpsynth.strategies.all_pairs import AllPairs
 from dpsynth.strategies.independent import Independent
@@ -11,20 +12,20 @@ from dpsynth.strategies.strategy import Strategy
 from dpsynth.wishes import NO_WISHES, Wishes
 from dpsynth.workload import Workload
 
-STRATEGIES: dict[str, Callable[[Wishes, Workload | None], Strategy]] = {
+STRATEGIES: dict[str, Callable[[Wishes, Workload | None, Zeros], Strategy]] = {
     "aim": Aim,
-    "all-pairs": lambda wishes, _: AllPairs(wishes),  # it measures every pair whatever the workload
-    "independent": Independent,
+    "all-pairs": lambda wishes, workload, _: AllPairs(wishes, workload),  # only a tree grows with the columns that zeros join
+    "independent": lambda wishes, workload, _: Independent(wishes, workload),
     "mst": Mst,
 }
 DEFAULT_STRATEGY = "all-pairs"
 
 
-def strategy_named(name: str, wishes: Wishes = NO_WISHES, workload: Workload | None = None) -> Strategy:
-    """The strategy of that name, for these wishes and this workload (None: all marginals of up to two columns).
+def strategy_named(name: str, wishes: Wishes = NO_WISHES, workload: Workload | None = None, zeros: Zeros = ()) -> Strategy:
+    """The strategy of that name, for these wishes, this workload (None: all marginals of up to two columns) and structural zeros.
 
     Raises SpecError where there is none.
     """
     if name not in STRATEGIES:
         raise SpecError(f"synthesis.strategy must be one of {sorted(STRATEGIES)}, got {name!r}")
-    return STRATEGIES[name](wishes, workload)
+    return STRATEGIES[name](wishes, workload, zeros)

@@ -73,7 +73,7 @@ class Plan:
 
     def gaussian(self) -> bool:
         """Whether the release can be accounted as Gaussian: no other noise, and none so small that the proof does not cover it."""
-        gaussian = ("discrete-gaussian", "gaussian-errors")
+        gaussian = ("discrete-gaussian", "gaussian-errors", "gaussian-threshold")
         return all(q.mechanism in gaussian and q.scale >= LEAST_GAUSSIAN_SCALE for q in self.questions)
 
     def facts(self) -> dict[str, Any]:

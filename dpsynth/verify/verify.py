@@ -1,8 +1,7 @@
 """Check a dpsynth release without the package, the data or the network: `python verify.py DIR [--ledger FOLDER]`.
 
 Standard library only; nothing of the package is imported. Every line printed names the rule it applied.
-Exit code 0: all rules hold; 4: one does not.
-Costs are exact fractions; the conversion to (epsilon, delta) is evaluated with 80 digits, rounded up.
+Exit code 0: all rules hold; 4: one does not. Costs are exact fractions; conversions and tails have 80 digits, rounded up.
 """
 
 import argparse
@@ -20,19 +19,19 @@ from pathlib import Path
 from typing import Any
 
 Facts = dict[str, Any]
-Lines = Iterator[str]
 CONTEXT = Context(prec=80, Emin=-(10**9), Emax=10**9)
 OUTWARD = CONTEXT.add(Decimal(1), Decimal("1e-60"))
 DENSITY_AT_0 = Decimal("0.398942280401432677939946059934381868475858631164934657665925829670658")  # 1 / sqrt(2 pi), rounded up
 LARGEST_FILE = 1 << 28
 BEFORE = {"MEASURED": ("PREPARE",), "RELEASED": ("MEASURED",), "ABORTED": ("PREPARE", "MEASURED")}
-EVENT_KEYS = ("mechanism", "columns", "sensitivity", "scale", "outcomes", "rho", "question")
+EVENT_KEYS = ("mechanism", "columns", "sensitivity", "scale", "outcomes", "rho", "question", "threshold", "delta")
+COUNTS = ("discrete-gaussian", "gaussian-threshold")
+CLAIMED = ("rho", "epsilon", "delta", "alpha", "zcdp_epsilon", "given")
 ENTRY_KEYS = {"v", "seq", "prev", "type", "id", "release", "day", "track", "rho", "delta", "body", "code", "actor", "hash"}
 TRUSTED = (
     "that at most max_rows rows of each unit were used, and the curator ran unmodified (the code's tests and proofs say why it does)",
-    "that the noise came from the operating system's generator, unseeded",
     "that the public facts of the schema (bounds, categories) were not read off the private data",
-    "that no second ledger and no copy of the data exists for the same people",
+    "that the noise was unseeded, from the operating system, and that no second ledger or copy of the data exists for the same people",
     "that the questions were the strategy's, and model and records follow from the answers (`dpsynth verify --replay` shows it)",
 )
 
@@ -64,11 +63,9 @@ class Verdict:
 
 def verify(folder: str | Path, ledger: str | Path | None = None) -> Verdict:
     """Recompute from the bundle (and the ledger's folder) all that can be recomputed without private data."""
-    verdict = Verdict()
-    state: Facts = {}
+    verdict, state = Verdict(), Facts()
     steps = [stage(Path(folder), state) for stage in (certificate, files, events, answers, conversion)]
-    if ledger is not None:
-        steps.append(membership(Path(ledger), state, verdict))
+    steps += [membership(Path(ledger), state, verdict)] if ledger is not None else []
     if all(attempted(step, verdict, "release") for step in steps):
         verdict.lines.extend(("trust", line) for line in TRUSTED)
     if ledger is None:
@@ -83,7 +80,7 @@ def verify_ledger(folder: str | Path) -> Verdict:
     return verdict
 
 
-def attempted(step: Lines, verdict: Verdict, what: str) -> bool:
+def attempted(step: Iterator[str], verdict: Verdict, what: str) -> bool:
     """Whether the step's rules hold; its lines are added either way."""
     try:
         verdict.lines.extend(("ok", line) for line in step)
@@ -141,19 +138,18 @@ def short(value: Fraction) -> str:
     return f"{Context(prec=6, rounding=ROUND_CEILING).divide(Decimal(value.numerator), Decimal(value.denominator)).normalize():g}"
 
 
-def certificate(folder: Path, state: Facts) -> Lines:
+def certificate(folder: Path, state: Facts) -> Iterator[str]:
     """release.json is canonical and carries its own digest."""
     data = _read_bytes(folder / "release.json")
     record = read_canonical(data[:-1] if data.endswith(b"\n") else b"", "release.json")
     claimed = record.pop("digest", None)
     require(hashlib.sha256(_canonical(record)).hexdigest() == claimed, "release.json was changed: its digest does not match its content")
-    known = record["format"] == "dpsynth-release/2" and record["rehearsal"] is False
-    require(known, "this is a REHEARSAL on made-up rows, which claims nothing, or of another format than dpsynth-release/2")
+    require(record["rehearsal"] is False and record["format"] == "dpsynth-release/3", "a REHEARSAL, that claims nothing, or another format")
     state.update(record=record, digest=claimed)
     yield f"release.json of {record['release']['name']!r} is canonical and matches its own digest {claimed[:16]}..."
 
 
-def files(folder: Path, state: Facts) -> Lines:
+def files(folder: Path, state: Facts) -> Iterator[str]:
     """Every file but the report is listed with its size and SHA-256."""
     listed = state["record"]["files"]
     present = {path.name for path in folder.iterdir()} - {"release.json", "report.html"}
@@ -166,72 +162,79 @@ def files(folder: Path, state: Facts) -> Lines:
     yield f"{len(listed)} files match their digests: {', '.join(sorted(listed))} (report.html is not digested)"
 
 
-def events(_: Path, state: Facts) -> Lines:
+def events(_: Path, state: Facts) -> Iterator[str]:
     """Each event costs what its parameters imply, rounded up; on the Gaussian track all are Gaussian, with a scale of at least 1."""
-    record = state["record"]
-    k = _whole(record["unit"]["max_rows"], 1, "unit.max_rows")
-    protected = record["unit"]["neighbours"] == "add-remove" and (record["unit"]["id"] or k == 1)
-    require(protected, "the unit is not one this format can protect")
-    state["cells"] = {column["name"]: _whole(column["cells"], 1, "cells") for column in record["schema"]}
-    counted = {"discrete-gaussian": 0, "gaussian-errors": 0, "noisy-max": 0}
-    state["sum"] = Fraction(0)
-    for exchange in record["exchanges"]:
+    record, unit = state["record"], state["record"]["unit"]
+    k = _whole(unit["max_rows"], 1, "unit.max_rows")
+    require(unit["neighbours"] == "add-remove" and (unit["id"] or k == 1), "the unit is not one this format can protect")
+    found = record["discovery"] or {"declared": record["schema"], "exchanges": 0}  # the first exchanges may complete the schema
+    first, rest = ({column["name"]: _whole(column["cells"], 0, "cells") for column in s} for s in (found["declared"], record["schema"]))
+    state["cells"] = [first if place < found["exchanges"] else rest for place in range(len(record["exchanges"]))]
+    for exchange, cells in zip(record["exchanges"], state["cells"], strict=True):
         for event in exchange["events"]:
-            _check_event(event, k, state["cells"], record["guarantee"]["track"] == "gdp")
-            counted[event["mechanism"]] += 1
-            state["sum"] += _rational(event["rho"])
+            _check_event(event, k, cells, record["guarantee"]["track"] == "gdp")
         check_exchange(exchange)
-    yield f"{counted['discrete-gaussian']} tables (D = max_rows = {k}) cost D^2 / (2 s^2) (1 + 1 / (9 s^2)) each at noise of scale s"
-    yield f"{counted['gaussian-errors']} lists of errors (D = {k} x 2^16) cost the same for each error"
-    yield f"{counted['noisy-max']} noisy maxima (D = {k} x weight x 2^16, not monotone) cost D^2 / (2 s^2) each"
+    every = [event for exchange in record["exchanges"] for event in exchange["events"]]
+    state.update({key: sum((_rational(event[key]) for event in every), Fraction(0)) for key in ("rho", "delta")})
+    names = [event["mechanism"] for event in every]
+    yield f"{names.count('discrete-gaussian')} tables (D = max_rows = {k}) cost D^2 / (2 s^2) (1 + 1 / (9 s^2)) each at noise of scale s"
+    yield f"{names.count('gaussian-errors')} lists of errors (D = {k} x 2^16) cost the same for each error"
+    yield f"{names.count('gaussian-threshold')} lists of labels (D = {k}) cost the same, and at threshold T delta = k Phi(-(T - k - 1) / s)"
+    yield f"{names.count('noisy-max')} noisy maxima (D = {k} x weight x 2^16, not monotone) cost D^2 / (2 s^2) each"
 
 
 def _check_event(event: Facts, k: int, cells: Facts, gaussian: bool) -> None:
     mechanism, sensitivity, outcomes = event["mechanism"], event["sensitivity"], _whole(event["outcomes"], 1, "outcomes")
-    weight, rest = divmod(_whole(sensitivity, 1, "sensitivity"), k if mechanism == "discrete-gaussian" else k << 16)
-    what, is_table = f"an event ({mechanism}) on {event['columns']}", mechanism == "discrete-gaussian"
+    what, counts = f"an event ({mechanism}) on {event['columns']}", mechanism in COUNTS
+    weight, rest = divmod(_whole(sensitivity, 1, "sensitivity"), k if counts else k << 16)
     require(not rest and weight <= (32 if mechanism == "noisy-max" else 1), f"{what} states another sensitivity than the unit implies")
-    measured = outcomes == math.prod(cells[column] for column in event["columns"]) if is_table else not event["columns"]
-    scale = _rational(event["scale"])
+    sizes = [cells[column] for column in event["columns"]]
+    measured = {"discrete-gaussian": outcomes == math.prod(sizes), "gaussian-threshold": sizes == [0]}.get(mechanism, not sizes)
+    scale, threshold, given = _rational(event["scale"]), _whole(event["threshold"], 0, "threshold"), _rational(event["delta"])
     require(measured and scale > 0, f"{what} states another table than it measured, or no noise")
     require(not gaussian or (scale >= 1 and mechanism != "noisy-max"), f"{what} is not Gaussian with a scale of at least 1")
     cost, factor = Fraction(sensitivity**2) / (2 * scale * scale), 1 + 1 / (9 * scale * scale)
-    costs = {"discrete-gaussian": up(cost * factor), "gaussian-errors": up(cost * factor) * outcomes, "noisy-max": up(cost)}
+    costs = {"gaussian-errors": up(cost * factor) * outcomes, "noisy-max": up(cost), **dict.fromkeys(COUNTS, up(cost * factor))}
     paid = mechanism in costs and _rational(event["rho"]) == costs[mechanism]
     require(paid, f"{what} is cheaper or dearer than its parameters imply, or not by a mechanism that is proved")
+    z = _decimal(min((threshold - k - 1) / scale, Fraction(40)))
+    hides = z >= 2 and tail(z) <= given / k if mechanism == "gaussian-threshold" else threshold == given == 0
+    require(hides, f"{what} gives away more delta than it states")
 
 
 def check_exchange(exchange: Facts) -> None:
-    """Every released table has an event of its own with the same columns and noise; errors and a selection have exactly one event."""
+    """Every released table has an event of its own with the same columns and noise; errors, labels and a selection have exactly one."""
     tables = [(tuple(t["columns"]), t["sigma"]) for t in exchange["tables"]]
     noisy = [(tuple(e["columns"]), e["scale"]) for e in exchange["events"] if e["mechanism"] == "discrete-gaussian"]
-    errors, selections = ([e for e in exchange["events"] if e["mechanism"] == name] for name in ("gaussian-errors", "noisy-max"))
-    chosen, compared = exchange["selected"], exchange["errors"]
+    others = {"gaussian-errors": exchange["errors"], "noisy-max": exchange["selected"], "gaussian-threshold": exchange["labels"]}
+    events = {name: [event for event in exchange["events"] if event["mechanism"] == name] for name in others}
     same = all(event["question"] == exchange["question"] for event in exchange["events"])
-    paid = tables == noisy and len(selections) == (chosen is not None) and len(errors) == (compared is not None)
+    paid = tables == noisy and all(len(events[name]) == (answer is not None) for name, answer in others.items())
     require(same and paid, "an answer was released without an event that pays for it")
-    place = not selections or _whole(chosen, 0, "selected") < selections[0]["outcomes"]
+    place = not events["noisy-max"] or _whole(exchange["selected"], 0, "selected") < events["noisy-max"][0]["outcomes"]
     require(place, "a selection names a candidate that does not exist")
-    alone = (chosen is None and compared is None) or (not tables and len(exchange["events"]) == 1)
-    require(alone, "a selection or a list of errors shares its exchange with other answers")
+    alone = others == dict.fromkeys(others) or (not tables and len(exchange["events"]) == 1)
+    require(alone, "a selection, a list of errors or labels shares its exchange with other answers")
+    texts = (exchange["labels"] or {"texts": []})["texts"]
+    few = not texts or len(set(texts)) == len(texts) <= events["gaussian-threshold"][0]["outcomes"]
+    require(few and all(isinstance(text, str) for text in texts), "labels are told twice, or more of them than were asked for")
 
 
-def answers(folder: Path, state: Facts) -> Lines:
+def answers(folder: Path, state: Facts) -> Iterator[str]:
     """The noisy tables are those of the transcript that the ledger's MEASURED entry names."""
     parts, exchanges = [], state["record"]["exchanges"]
     with zipfile.ZipFile(folder / "measurements.npz") as archive:
         paid = [table["array"] for exchange in exchanges for table in exchange["tables"]]
-        paid += [exchange["errors"] for exchange in exchanges if exchange["errors"] is not None]
+        paid += [name for e in exchanges for name in (e["errors"], (e["labels"] or {}).get("array")) if name is not None]
         held = sorted(archive.namelist()) == sorted(f"{name}.npy" for name in paid) and len(set(paid)) == len(paid)
         require(held, "measurements.npz holds other arrays than the answers that were paid for")
-        for exchange in exchanges:
-            digests = []
-            for table in exchange["tables"]:
-                cells = math.prod(state["cells"][column] for column in table["columns"])
-                digests.append([table["columns"], int64_digest(archive, table["array"], cells)])
-            errors = exchange["errors"]
+        for exchange, sizes in zip(exchanges, state["cells"], strict=True):
+            cells = [math.prod(sizes[column] for column in table["columns"]) for table in exchange["tables"]]
+            digests = [[t["columns"], int64_digest(archive, t["array"], n)] for t, n in zip(exchange["tables"], cells, strict=True)]
+            errors, labels = exchange["errors"], exchange["labels"]
             errors = errors if errors is None else int64_digest(archive, errors, exchange["events"][0]["outcomes"])
-            answer = hashlib.sha256(_canonical([digests, exchange["selected"], errors])).hexdigest()
+            labels = labels if labels is None else [labels["texts"], int64_digest(archive, labels["array"], len(labels["texts"]))]
+            answer = hashlib.sha256(_canonical([digests, exchange["selected"], errors, labels])).hexdigest()
             parts.append([exchange["question"], answer, [[event[key] for key in EVENT_KEYS] for event in exchange["events"]]])
     state["transcript"] = hashlib.sha256(_canonical(parts)).hexdigest()
     require(state["transcript"] == state["record"]["transcript"], "measurements.npz does not hold the answers of the transcript")
@@ -247,20 +250,21 @@ def int64_digest(archive: zipfile.ZipFile, name: str, cells: int) -> str:
     length = int.from_bytes(data[8:10], "little")
     header = data[10 : 10 + length].decode("latin1").strip()
     said = f"{{'descr': '<i8', 'fortran_order': False, 'shape': ({cells},), }}"
-    require(data[:8] == b"\x93NUMPY\x01\x00" and header == said, f"array {name} is not int64[{cells}]")
-    require(len(data) == 10 + length + 8 * cells, f"array {name} is cut short")
+    same = data[:8] == b"\x93NUMPY\x01\x00" and header == said and len(data) == 10 + length + 8 * cells
+    require(same, f"array {name} is not int64[{cells}]")
     return hashlib.sha256(data[10 + length :]).hexdigest()
 
 
-def conversion(_: Path, state: Facts) -> Lines:
+def conversion(_: Path, state: Facts) -> Iterator[str]:
     """Costs sum to at most rho; delta >= exp((a-1)(a rho - epsilon)) / (a-1) * (1-1/a)^a at the witness a (arXiv:2004.00010), or GDP's."""
     claim = state["record"]["guarantee"]
-    rho, epsilon, delta, alpha, alone = (_rational(claim[key]) for key in ("rho", "epsilon", "delta", "alpha", "zcdp_epsilon"))
-    require(_rational(state["record"]["spent"]) == state["sum"], "the stated sum of costs is not the sum of the events")
-    require(state["sum"] <= rho, "the events cost more than the claimed rho")
-    yield f"the events sum to rho = {short(state['sum'])}, within the claimed {short(rho)}"
-    sane = 1 < alpha <= 10**10 and 0 < epsilon <= alone <= 10**6 and 0 < delta < 1 and 0 < rho < 10**9
-    require(sane, "the claim is out of all proportion: 80 digits do not decide it")
+    rho, epsilon, delta, alpha, alone, given = (_rational(claim[key]) for key in CLAIMED)
+    require(_rational(state["record"]["spent"]) == state["rho"], "the stated sum of costs is not the sum of the events")
+    require(state["rho"] <= rho and state["delta"] <= given, "the events cost more than the claimed rho, or than the delta given for them")
+    yield f"the events sum to rho = {short(state['rho'])}, within the claimed {short(rho)}"
+    yield f"they give away a delta of {short(state['delta'])}, within {short(given)} of {short(delta)}; rho is converted at the rest"
+    delta -= given
+    require(1 < alpha <= 10**10 and 0 < epsilon <= alone <= 10**6 and 0 < delta < 1 - given and 0 < rho < 10**9, "out of all proportion")
     require(claim["track"] == "gdp" or (claim["track"] == "zcdp" and epsilon == alone), "the claim is made on a track that is not proved")
     require(delta_bound(alpha, rho, alone) <= delta, "the claimed (epsilon, delta) is better than rho-zCDP implies at the witness")
     yield f"rho = {short(rho)} as zCDP implies ({short(alone)}, {short(delta)})-differential privacy at order {short(alpha)}"
@@ -271,48 +275,47 @@ def conversion(_: Path, state: Facts) -> Lines:
 
 def gaussian_within(rho: Fraction, epsilon: Fraction, delta: Fraction) -> bool:
     """delta >= phi(a) (m(a) - m(b)), a = epsilon/mu - mu/2 >= 2, b = a + mu, m Mills' ratio (arXiv:1905.02383, Corollary 2.13)."""
-    c = CONTEXT
-    mu = c.sqrt(_decimal(2 * rho))
-    a = c.subtract(c.divide(_decimal(epsilon), mu), c.divide(mu, Decimal(2)))
-    if a < 2:
-        return False
-    above, below = a, (b := c.add(a, mu))  # m(z) = 1/(z + 1/(z + 2/(z + ...))): odd convergents are above it, even ones below
+    mu = CONTEXT.sqrt(_decimal(2 * rho))
+    a = CONTEXT.subtract(CONTEXT.divide(_decimal(epsilon), mu), CONTEXT.divide(mu, Decimal(2)))
+    return a >= 2 and tail(a, CONTEXT.add(a, mu)) <= delta
+
+
+def tail(a: Decimal, b: Decimal = Decimal("Infinity")) -> Decimal:
+    """phi(a) (m(a) - m(b)), rounded up: m(z) = 1/(z + 1/(z + 2/(z + ...))), odd convergents are above, even ones below; m(infinity) = 0."""
+    above, below, density = a, b, CONTEXT.exp(CONTEXT.divide(CONTEXT.multiply(a, a), Decimal(-2)))
     for numerator in range(400, 0, -1):
-        above = c.add(a, c.divide(Decimal(numerator), above))
-        below = c.add(b, c.divide(Decimal(numerator), below)) if numerator < 400 else b
-    gap = c.subtract(c.divide(OUTWARD, above), c.divide(Decimal(1), c.multiply(below, OUTWARD)))
-    density = c.multiply(DENSITY_AT_0, c.exp(c.divide(c.multiply(a, a), Decimal(-2))))
-    return c.multiply(c.multiply(density, gap), OUTWARD) <= delta
+        above = CONTEXT.add(a, CONTEXT.divide(Decimal(numerator), above))
+        below = CONTEXT.add(b, CONTEXT.divide(Decimal(numerator), below)) if numerator < 400 else b
+    gap = CONTEXT.subtract(CONTEXT.divide(OUTWARD, above), CONTEXT.divide(Decimal(1), CONTEXT.multiply(below, OUTWARD)))
+    return CONTEXT.multiply(CONTEXT.multiply(CONTEXT.multiply(DENSITY_AT_0, density), gap), OUTWARD)
 
 
 def delta_bound(alpha: Fraction, rho: Fraction, epsilon: Fraction) -> Decimal:
     """The right side of the rule above, rounded up."""
-    c = CONTEXT
-    terms = c.add(_decimal((alpha - 1) * (alpha * rho - epsilon)), c.multiply(_decimal(alpha), c.ln(_decimal(1 - 1 / alpha))))
-    return c.multiply(c.exp(c.subtract(terms, c.ln(_decimal(alpha - 1)))), OUTWARD)
+    rest = CONTEXT.subtract(CONTEXT.multiply(_decimal(alpha), CONTEXT.ln(_decimal(1 - 1 / alpha))), CONTEXT.ln(_decimal(alpha - 1)))
+    return CONTEXT.multiply(CONTEXT.exp(CONTEXT.add(_decimal((alpha - 1) * (alpha * rho - epsilon)), rest)), OUTWARD)
 
 
 def _decimal(value: Fraction) -> Decimal:
     return CONTEXT.divide(Decimal(value.numerator), Decimal(value.denominator))
 
 
-def membership(folder: Path, state: Facts, verdict: Verdict) -> Lines:
+def membership(folder: Path, state: Facts, verdict: Verdict) -> Iterator[str]:
     """The ledger's chain holds this release: PREPARE with its cap and unit, MEASURED with its transcript, RELEASED with its digest."""
     yield from whole_chain(folder, state)
-    record, entries = state["record"], state["entries"]
-    own = {entry["type"]: entry for entry in entries if entry["id"] == record["ledger"]["entry"]}
-    here = entries[0]["body"]["dataset"] == record["ledger"]["dataset"] and {"PREPARE", "MEASURED"} <= set(own)
-    require(here, "this release is not in this ledger")
+    record, held, entries = state["record"], state["record"]["ledger"], state["entries"]
+    own = {entry["type"]: entry for entry in entries if entry["id"] == held["entry"]}
+    require(entries[0]["body"]["dataset"] == held["dataset"] and {*own} >= {"PREPARE", "MEASURED"}, "this release is not in this ledger")
     prepare, measured = own["PREPARE"], own["MEASURED"]
-    named = (prepare["hash"], measured["hash"]) == (record["ledger"]["prepare"], record["ledger"]["measured"])
+    named = (prepare["hash"], measured["hash"]) == (held["prepare"], held["measured"])
     require(named, "the ledger's entries for this release are not those the certificate names")
-    charged = _rational(prepare["rho"]) >= _rational(record["guarantee"]["rho"]) and prepare["track"] == record["guarantee"]["track"]
+    charged = all(_rational(prepare[to]) >= _rational(record["guarantee"][of]) for to, of in (("rho", "rho"), ("delta", "given")))
+    charged = charged and prepare["track"] == record["guarantee"]["track"]
     unit = {key: record["unit"][key] for key in ("id", "max_rows", "neighbours")}
     require(charged and prepare["body"]["unit"] == unit, "the ledger charged less, or another track or unit, than the certificate claims")
     answered = {"transcript": state["transcript"], "events": sum(len(exchange["events"]) for exchange in record["exchanges"])}
     require(measured["body"] == answered, "the ledger's MEASURED entry names another transcript")
-    yield f"PREPARE (entry {prepare['seq']}) charged rho = {short(_rational(prepare['rho']))}"
-    yield f"MEASURED (entry {measured['seq']}) names this transcript"
+    yield f"PREPARE (entry {prepare['seq']}) charged rho = {short(_rational(prepare['rho']))}; MEASURED names this transcript"
     if "RELEASED" not in own:
         verdict.lines.append(("warning", "the ledger has no RELEASED entry for this release: `dpsynth run --resume` completes it"))
     else:
@@ -320,7 +323,7 @@ def membership(folder: Path, state: Facts, verdict: Verdict) -> Lines:
         yield f"RELEASED (entry {own['RELEASED']['seq']}) names this certificate"
 
 
-def whole_chain(folder: Path, state: Facts) -> Lines:
+def whole_chain(folder: Path, state: Facts) -> Iterator[str]:
     """Each entry names the one before it, and no release ever charged more than the policy allowed."""
     state["entries"] = entries = chain(_read_bytes(folder / "ledger.jsonl"))
     yield f"the ledger's {len(entries)} entries form one chain, head {entries[-1]['hash']}"
@@ -359,8 +362,8 @@ def follows(entry: Facts, account: Facts) -> bool:
     elif kind == "PREPARE":
         stands = stands and rho > 0 and entry["track"] in ("zcdp", "gdp") and entry["id"] and entry["id"] not in status
         stands = stands and entry["body"]["unit"]["neighbours"] == "add-remove"
-        gaussian = account["gaussian"] and entry["track"] == "gdp"
-        account.update(rho=account["rho"] + rho, delta=account["delta"] + delta, gaussian=gaussian, open=True)
+        account.update(rho=account["rho"] + rho, delta=account["delta"] + delta, open=True)
+        account["gaussian"] &= entry["track"] == "gdp"
     else:
         stands = stands and (kind in ("GENESIS", "NOTE") or status.get(entry["id"]) in BEFORE[kind])
     status.update({entry["id"]: kind} if kind == "PREPARE" or kind in BEFORE else {})
@@ -371,16 +374,14 @@ def within(account: Facts) -> bool:
     """Whether the sum under the policy is within it: as GDP while all is Gaussian, or as zCDP at the best order, where the slope is 0."""
     if not account["open"]:
         return True
-    rho, (epsilon, delta) = account["rho"], account["policy"]
+    rho, (epsilon, delta), low, high = account["rho"], account["policy"], 1 + 2.0**-20, 1e9
     delta -= account["delta"]
-    low, high = 1 + 2.0**-20, 1e9
     for _ in range(200):
         middle = math.sqrt(low * high)
-        falling = (2 * middle - 1) * float(rho) - float(epsilon) + math.log1p(-1 / middle) < 0
-        low, high = (middle, high) if falling else (low, middle)
-    if delta <= 0 or (account["gaussian"] and gaussian_within(rho, epsilon, delta)):
-        return bool(delta > 0)
-    return bool(delta_bound(Fraction(round(high * (1 << 30)), 1 << 30), rho, epsilon) <= delta)
+        low, high = (middle, high) if (2 * middle - 1) * float(rho) - float(epsilon) + math.log1p(-1 / middle) < 0 else (low, middle)
+    at_best = Fraction(round(high * (1 << 30)), 1 << 30)
+    gaussian = account["gaussian"] and gaussian_within(rho, epsilon, delta)
+    return bool(delta > 0 and (gaussian or delta_bound(at_best, rho, epsilon) <= delta))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -388,10 +389,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="verify.py", description=__doc__.split("\n")[0])
     parser.add_argument("folder", metavar="DIR", help="the bundle")
     parser.add_argument("--ledger", metavar="FOLDER", help="the folder that holds ledger.jsonl")
-    given = parser.parse_args(arguments)
-    verdict = verify(given.folder, given.ledger)
-    text = f"{verdict}\n{'VERIFIED' if verdict.ok else 'NOT VERIFIED'}"
-    print(text.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding))
+    verdict = verify(**vars(parser.parse_args(arguments)))
+    text = f"{verdict}\n{'VERIFIED' if verdict.ok else 'NOT VERIFIED'}".encode(sys.stdout.encoding, "backslashreplace")
+    print(text.decode(sys.stdout.encoding))
     return 0 if verdict.ok else 4
 
 

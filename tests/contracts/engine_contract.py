@@ -12,12 +12,16 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from dpsynth.cells import trimmed
+from dpsynth.cells import LabelRule, trimmed
 from dpsynth.core.bounding import order_hash
+from dpsynth.domain import Domain
+from dpsynth.engines.lines import LINE_LIMIT
 from dpsynth.errors import DpsynthError
 from dpsynth.kinds import Boolean, Categorical, Code, Integer, Number
+from dpsynth.kinds.open import Open
+from dpsynth.labels import LABEL_LETTERS
 from dpsynth.privacy import PrivacyUnit
-from dpsynth.schema import Schema
+from dpsynth.schema import Schema, column_from
 
 ONE_ROW_ONE_PERSON = PrivacyUnit()
 KEY = "a key that only tests have"
@@ -33,6 +37,10 @@ COLUMNS = {
     "whole or not": Integer(name="whole or not", least=17, most=90, bins=32, missing=True),
     "number": Number(name="number", least=Decimal("-0.3"), most=Decimal("0.7"), bins=10),
     "number or not": Number(name="number or not", least=Decimal(0), most=Decimal(100), bins=3, missing=True, outside="clip"),
+    "points": Integer(name="points", least=0, most=90, edges=(0, 10, 90), spikes=(0, 39), missing=True),
+    "day": column_from("day", {"kind": "date", "min": "2020-01-01", "max": "2020-12-31", "bins": 4, "format": "%d.%m.%Y"}),
+    "moment": column_from("moment", {"kind": "datetime", "min": "2020-01-01", "max": "2020-12-31", "bins": 5, "missing": True}),
+    "span": column_from("span", {"kind": "duration", "min": 0, "max": "30:00:00", "bins": 3, "missing": True}),
 }
 """Each kind with and without a cell for missing values; names that need quoting."""
 
@@ -40,6 +48,7 @@ TEXTS = [
     *(None, "", "  ", "0", "1", "2", "3", "-1", "+2", " 2 ", "39", "39.0", "1e1", "17", "90", "91", "-5", "-6"),
     *("0.1", "0.30000000000000004", "-0.3", "0.7", "0.70001", "nan", "inf", "-inf", "1e400", "-1e400", "1_0", "0x1"),
     *("red", "Red", "it's", 'a "b", c', "é", "other", "(missing)", "TRUE", "f", "no", "Yes", "1.0", "maybe"),
+    *("2020-02-29", "2020-02-30", "31.12.2020", "1.1.2020", "2020-06-30 23:30:00-01:00", "2020-12-31T00:00:00.5Z", "29:59", "PT9H"),
     *("9" * 30, "a\x00b", "\u00a05", "\U0001f600", "'; DROP TABLE coded; --"),
 ]
 
@@ -53,15 +62,26 @@ def people(rows, seed=0, most=None):
     return table + table[: rows // 4]
 
 
+def legible(text):
+    """What an engine sees of a text: nothing, where it is too long for any source."""
+    return None if text is not None and len(text.encode()) > LINE_LIMIT else text
+
+
+def held(column, text):
+    """What an engine keeps of a text: its cell, or of an open column the text itself."""
+    return (trimmed(text) or "")[: LABEL_LETTERS + 1] if isinstance(column, Open) else column.rule.cell(text)
+
+
 def kept(rows, schema, unit, key):
     """The rows that count, as tuples of codes, by the rule of dpsynth.core.bounding, written down a second time."""
-    coded = [(tuple(column.rule.cell(row[column.name]) for column in schema.columns), row) for row in rows]
+    coded = [(tuple(held(column, legible(row[column.name])) for column in schema.columns), row) for row in rows]
     if not unit.id:
         return [codes for codes, _ in coded]
     by_unit = defaultdict(Counter)
     for codes, row in coded:
-        if trimmed(row[unit.id]) is not None:
-            by_unit[trimmed(row[unit.id])][codes] += 1
+        who = trimmed(legible(row[unit.id]))
+        if who is not None:
+            by_unit[who][codes] += 1
     chosen = []
     for who, multiset in by_unit.items():
         numbered = [(order_hash(key, who, codes, n + 1), codes) for codes, times in multiset.items() for n in range(times)]
@@ -69,11 +89,11 @@ def kept(rows, schema, unit, key):
     return chosen
 
 
-def by_hand(rows, schema, clique):
+def by_hand(rows, domain, clique):
     """The marginal of rows of codes, one row at a time."""
-    marginal = np.zeros(schema.domain.shape(clique), dtype=np.int64)
+    marginal = np.zeros(domain.shape(clique), dtype=np.int64)
     for codes in rows:
-        marginal[tuple(codes[schema.domain.position[column]] for column in clique)] += 1
+        marginal[tuple(codes[domain.position[column]] for column in clique)] += 1
     return marginal.reshape(-1)
 
 
@@ -85,6 +105,9 @@ def same(first, second):
     return all(a.dtype == b.dtype == np.int64 and np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
+LONG_TEXTS = [[[2, 0, 0, 1], [0, 0, 0, 3]], [[1, 0, 0, 0], [0, 0, 0, 1]]]
+"""Where a value is missing, and, in files of lines, where the whole line is."""
+
 WIDE = Schema(tuple(COLUMNS.values()))
 
 
@@ -94,12 +117,17 @@ class EngineContract:
     def build(self, rows, schema, unit, key, folder, threads=None):
         raise NotImplementedError
 
+    def as_stored(self, rows):
+        """The rows as this kind of source can hold them."""
+        return rows
+
     def agrees(self, rows, schema, unit, folder, degree=2):
+        rows = self.as_stored(rows)
         engine = self.build(rows, schema, unit, KEY, folder)
         cliques = cliques_up_to(schema, degree)
         counted = kept(rows, schema, unit, KEY)
         assert engine.domain == schema.domain
-        assert same(engine.counts(cliques), [by_hand(counted, schema, clique) for clique in cliques])
+        assert same(engine.counts(cliques), [by_hand(counted, schema.domain, clique) for clique in cliques])
 
     @pytest.mark.parametrize("unit", [ONE_ROW_ONE_PERSON, PrivacyUnit(id="who"), PrivacyUnit(id="who", max_rows=3)])
     def test_counts_are_those_of_counting_by_hand(self, unit, tmp_path):
@@ -117,6 +145,14 @@ class EngineContract:
 
     def test_a_row_without_any_value_is_a_row(self, tmp_path):
         self.agrees([dict.fromkeys(COLUMNS)] * 3, WIDE, ONE_ROW_ONE_PERSON, tmp_path, degree=1)
+
+    def test_a_text_too_long_for_any_source_is_missing(self, tmp_path):
+        """A row's length decides about that row alone; and no message is made of it."""
+        schema = Schema((COLUMNS["label; other"], COLUMNS["number or not"]))
+        long, red = "1" * (LINE_LIMIT + 1), {"who": "ann", "label; other": "red", "number or not": "1" * 1001}
+        rows = [red, {**red, "number or not": long}, {**red, "label; other": long}, {**red, "who": long}]
+        counted = self.build(rows, schema, PrivacyUnit(id="who", max_rows=4), KEY, tmp_path).counts([("label; other",), ("number or not",)])
+        assert [count.tolist() for count in counted] in LONG_TEXTS
 
     def test_the_unit_may_be_a_column_of_the_schema(self, tmp_path):
         schema = Schema((COLUMNS["code"], COLUMNS["label"]))
@@ -141,15 +177,17 @@ class EngineContract:
         schema = Schema((Integer(name="n", least=0, most=9999, bins=10000), COLUMNS["code"]))
         crowd = [{"who": str(i), "n": "5", "code": "1"} for i in range(20)]
         rows = crowd + [{"who": "flood", "n": str(i), "code": "2"} for i in range(10_000)]
-        folders = [tmp_path / name for name in "abc"]
+        folders = [tmp_path / name for name in "abcd"]
         for folder in folders:
             folder.mkdir()
-        unit = PrivacyUnit(id="who", max_rows=4)
+        unit = PrivacyUnit(id="who", max_rows=3)
+        without = self.build(crowd, schema, unit, "key one", folders[3]).counts([(), ("code",), ("n",)])
         one = self.build(rows, schema, unit, "key one", folders[0]).counts([(), ("code",), ("n",)])
         again = self.build(rows[::-1], schema, unit, "key one", folders[1]).counts([(), ("code",), ("n",)])
         two = self.build(rows, schema, unit, "key two", folders[2]).counts([(), ("code",), ("n",)])
-        assert one[0].tolist() == [24]
-        assert one[1].tolist() == [0, 20, 4]
+        assert one[0].tolist() == [23]
+        assert one[1].tolist() == [0, 20, 3]
+        assert all((more - less).min() >= 0 and (more - less).sum() == 3 for more, less in zip(one, without, strict=True))
         assert same(one, again)
         assert same(one[:2], two[:2])
         assert not np.array_equal(one[2], two[2])
@@ -170,6 +208,41 @@ class EngineContract:
         for cliques in ([()], [("code",)], []):
             with pytest.raises(DpsynthError, match="closed"):
                 engine.counts(cliques)
+
+    @pytest.mark.parametrize("unit", [ONE_ROW_ONE_PERSON, PrivacyUnit(id="who", max_rows=2)])
+    def test_open_columns_are_counted_by_text_until_they_have_cells(self, unit, tmp_path):
+        schema = Schema((COLUMNS["code"], Open(name="job"), COLUMNS["whole"]))
+        jobs = [None, " ", "nurse", " nurse ", "Nurse", "it's", "x" * 100, "x" * 100 + " y", "y" * 101, "y" * 200, "\\", "é"]
+        rows = self.as_stored([{**row, "job": jobs[i % len(jobs)]} for i, row in enumerate(people(150, seed=5))])
+        engine = self.build(rows, schema, unit, KEY, tmp_path)
+        counted = kept(rows, schema, unit, KEY)
+        found = Counter(job for _, job, _ in counted if job)
+        assert engine.domain == Domain(("code", "whole"), (3, 7))
+        assert dict(engine.labels("job")) == found
+        for column in ("code", "nobody"):
+            with pytest.raises(DpsynthError):
+                engine.labels(column)
+
+        rule = LabelRule((("nurse", 0), ("é", 1), ("it's", 2), ("x" * 100, 0)), False, 3, 4)
+        coarse, domain = np.array([0, 0, 2, 1, 1, 1, 2]), Domain(("code", "job", "whole"), (3, 5, 3))
+        recodings = {"job": rule, "whole": coarse}
+        for wrong in (
+            {},
+            {"whole": coarse},
+            {**recodings, "code": rule},
+            {**recodings, "whole": coarse[:3]},
+            {**recodings, "nobody": coarse},
+        ):
+            with pytest.raises(DpsynthError):
+                engine.recode(domain, wrong)
+        assert dict(engine.labels("job")) == found
+        engine.recode(domain, recodings)
+        cliques = [clique for d in range(4) for clique in itertools.combinations(domain.columns, d)]
+        recoded = [(code, rule.cell(job), coarse[whole]) for code, job, whole in counted]
+        assert engine.domain == domain
+        assert same(engine.counts(cliques), [by_hand(recoded, domain, clique) for clique in cliques])
+        with pytest.raises(DpsynthError):
+            engine.labels("job")
 
     def test_unknown_and_repeated_columns_are_refused(self, tmp_path):
         engine = self.build([{"code": "1"}], Schema((COLUMNS["code"],)), ONE_ROW_ONE_PERSON, KEY, tmp_path)

@@ -201,7 +201,7 @@ class LessSensitiveErrors(ErrorsQuestion):
     ],
 )
 def test_only_the_known_questions_are_answered(question, no_noise):
-    with pytest.raises(ProtocolError, match="MarginalQuestion, ErrorsQuestion and SelectionQuestion"):
+    with pytest.raises(ProtocolError, match="SelectionQuestion, LabelsQuestion and QuantileQuestion"):
         curator_of(Rho(Fraction(1))).ask(question)
 
 
@@ -374,7 +374,7 @@ LITTLE_NOISE = float(np.nextafter(1.0, 0.0))
 def test_on_the_gaussian_track_nothing_but_gaussian_noise_is_drawn(question, no_noise, monkeypatch):
     curator = curator_of(Rho(Fraction(10)), track=GDP)
     before = state(curator)
-    with pytest.raises(ProtocolError, match="noisy tables and errors with a scale of at least 1"):
+    with pytest.raises(ProtocolError, match="tables, errors and labels with noise of at least 1"):
         curator.ask(question)
     assert state(curator) == before
     assert curator._engine.asked == []

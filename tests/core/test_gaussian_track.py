@@ -10,8 +10,9 @@ import pytest
 from scipy.special import ndtri_exp
 from scipy.stats import norm
 
-from dpsynth.core.accountant import _CONVERGENT, _mills, admits, allows, claimed, epsilon_of, gaussian_delta, guarantee_for
+from dpsynth.core.accountant import admits, allows, claimed, epsilon_of, gaussian_delta, guarantee_for
 from dpsynth.errors import SpecError
+from dpsynth.normal import CONVERGENT, mills
 from dpsynth.privacy import GDP, ZCDP, Rho, gaussian_rho
 from dpsynth.verify import verify
 from tests.core.normal import ABOVE, DOWN, UP, decimals, density, exponential, upper_tail
@@ -133,13 +134,13 @@ def test_a_unit_that_moves_several_cells_by_several_steps_is_within_the_charge(s
 
 @pytest.mark.parametrize("z", [2, 3, 10])
 def test_convergents_close_in_on_mills_ratio_from_the_sides_that_the_bound_takes(z):
-    lower, upper = ([_mills(Decimal(z), n) for n in range(start, start + 8, 2)] for start in (2, 1))
+    lower, upper = ([mills(Decimal(z), n) for n in range(start, start + 8, 2)] for start in (2, 1))
     low, high = (bound / ratio for bound, ratio in zip(upper_tail(Fraction(z)), density(Fraction(z)), strict=True))
     assert sorted(lower) == lower
     assert sorted(upper)[::-1] == upper
     assert lower[-1] < low <= high < upper[-1]
-    assert 0 <= _mills(Decimal(z), _CONVERGENT + 1) / _mills(Decimal(z), _CONVERGENT) - 1 < Decimal("1e-32")
-    assert _CONVERGENT % 2 == 0
+    assert 0 <= mills(Decimal(z), CONVERGENT + 1) / mills(Decimal(z), CONVERGENT) - 1 < Decimal("1e-32")
+    assert CONVERGENT % 2 == 0
 
 
 MUS = ["1/1000", "1/20", "3/10", "1", "3", "12"]

@@ -57,7 +57,7 @@ def test_every_mechanism_has_a_page():
     drawing = {
         f"dpsynth.core.mechanisms.{name}" for name, value in vars(mechanisms).items() if "charge" in getattr(value, "__annotations__", {})
     }
-    assert drawing == {f"dpsynth.core.mechanisms.{name}" for name in ("errors", "measure", "select")}
+    assert drawing == {f"dpsynth.core.mechanisms.{name}" for name in ("cut", "errors", "labels", "measure", "select")}
     assert drawing <= {symbol for _, symbol, _ in DIGESTS}
 
 

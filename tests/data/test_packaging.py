@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-BOUNDS = re.compile(r"([a-z0-9-]+)>=([0-9.]+),<([0-9.]+)")
+BOUNDS = re.compile(r"([a-z0-9-]+)(?:\[[a-z]+\])?>=([0-9.]+),<([0-9.]+)")
 LISTED = [*PROJECT["dependencies"], *(one for extra in PROJECT["optional-dependencies"].values() for one in extra)]
 
 

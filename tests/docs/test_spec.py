@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from dpsynth.column import Modelled
 from dpsynth.errors import SpecError
 from dpsynth.inference.estimators import ESTIMATORS
+from dpsynth.kinds import KINDS
 from dpsynth.privacy import PrivacyUnit
 from dpsynth.publication import Publication
 from dpsynth.reports import registry
-from dpsynth.schema import COLUMN_KEYS, SHARED_KEYS, column_from
+from dpsynth.schema import COLUMN_KEYS, SHARED_KEYS, column_from, keys_of
 from dpsynth.spec import ESTIMATORS_OF, FORMATS, Spec, spec_from
 from dpsynth.spec_keys import ENTRIES, KEYS, SECTIONS, reference
 from dpsynth.strategies.registry import DEFAULT_STRATEGY, STRATEGIES
@@ -32,24 +34,52 @@ NEEDED = {
     "boolean": {},
     "integer": {"min": 0, "max": 99},
     "number": {"min": 0, "max": 1},
+    "date": {"min": "2026-01-01", "max": "2026-12-31"},
+    "datetime": {"min": "2026-01-01", "max": "2026-12-31T23:59:59"},
+    "duration": {"min": 0, "max": 86400},
+    "open": {},
+    "identifier": {},
+    "text": {},
 }
 OTHER_VALUES = {
-    "release.name": "z", "release.purpose": "why", "data.source": "z.parquet", "unit.id": "person", "unit.max_rows": 1,
+    "release.name": "z", "release.purpose": "why", "data.source": "z.parquet", "data.table": "z", "unit.id": "person", "unit.max_rows": 1,
     "unit.neighbours": "add-remove", "budget.ledger": "z", "budget.epsilon": 2, "budget.delta": Decimal("1e-7"),
     "synthesis.strategy": "independent", "synthesis.degree": 3, "synthesis.estimator": "private-pgm", "synthesis.rows": 10,
+    "synthesis.iterations": 50, "synthesis.pairs_with": ["x"], "synthesis.table_cells": 1000,
     "synthesis.rows_about": 500, "synthesis.seed": 5, "synthesis.format": "parquet",
     "registry.title": "Z", "registry.slug": "z-2030", "registry.curators": ["a", "b"], "registry.curator_type": "Government",
     "registry.description": "z", "registry.region": "Z", "registry.sector": "Technology", "registry.published": "2030-01-31",
     "registry.data_source": "Dynamic", "registry.actors": "z", "registry.preprocessing": "z", "registry.security": "z",
     "registry.justification": "z", "registry.sources": "z", "registry.authors": ["z"],
     "missing": True, "source": "public: law", "size": 4, "values": ["c", "d"], "other": False, "other_label": "rest",
-    "min": -1, "max": 200, "bins": 7, "decimals": 2,
+    "min": -1, "max": 200, "bins": 7, "decimals": 2, "inside": "linear", "ordered": True, "unfold": {"c": 2}, "words": ["No", "Yes"],
+    "unit": "hours", "replace": "uuid", "spikes": [1], "edges": [0, 1, 99],
+    "at_most": 9, "merge_rare": True, "prior": {"a": 3}, "binning": "adaptive", "grid": 40,
+    "data.delimiter": ";", "synthesis.rows_source": "public: law",
 }  # fmt: skip
+OTHER_VALUES_OF = {
+    "number": {"edges": [0, Decimal("0.5"), 1]},
+    "date": {
+        "min": "2025-01-01", "max": "2027-01-01", "spikes": ["2026-02-03"], "edges": ["2026-01-01", "2026-02-03", "2026-12-31"],
+        "format": "%d.%m.%Y",
+    },
+    "datetime": {
+        "min": "2025-01-01T00:00:00", "max": "2027-01-01T00:00:00", "spikes": ["2026-02-03T00:00:00"],
+        "edges": ["2026-01-01T00:00:00", "2026-02-03T00:00:00", "2026-12-31T23:59:59"], "format": "%d.%m.%Y %H:%M:%S",
+    },
+    "duration": {"format": "ISO 8601", "edges": [0, 1, 86400]},
+}  # fmt: skip
+BESIDE = {"grid": {"binning": "adaptive", "bins": 4}, "prior": {"merge_rare": True}}
+"""Keys that another key asks for."""
+
+ORDERED = ("integer", "number", "date", "datetime", "duration")
 SECTION_KEYS = [key for key in KEYS if key.section in SECTIONS]
 ENTRY_KEYS = [key for key in KEYS if key.section in ENTRIES]
 ENTRY_VALUES = {
     "targets": {"columns": ["x"], "within": Decimal("0.01"), "confidence": Decimal("0.9")},
     "weights": {"columns": ["x"], "weight": 4},
+    "workload": {"columns": ["x"], "weight": 4},
+    "must_have": {"columns": ["x"]},
 }
 COLUMN_ONLY = [key for key in KEYS if key.section == "columns.NAME"]
 
@@ -94,6 +124,7 @@ def test_the_complete_example_is_a_spec():
 def test_each_key_of_a_section_is_accepted_and_used(key):
     value = OTHER_VALUES[f"{key.section}.{key.name}"]
     strategy = {"strategy": "mst"} if key.name == "estimator" else {}  # not every strategy takes every estimator
+    strategy |= {"strategy": "mst", "estimator": "private-pgm"} if key.name == "iterations" else {}
     spec = spec_from({**MINIMAL, key.section: {**MINIMAL.get(key.section, {}), **strategy, key.name: value}}, Path())
     assert held(spec, key) == (tuple(value) if isinstance(value, list) else value)
 
@@ -111,12 +142,13 @@ def test_each_stated_default_of_a_section_is_the_real_one(key):
         assert not held(spec, key)  # what nobody said is asked for, or comes from the run, when an entry is made
         return
     in_words = {"noisy total": None, "not stated": None, "the strategy's first": ESTIMATORS_OF[spec.strategy][0]}
+    in_words |= {"1000 steps": None, "none": (), "the strategy's own limit": None}
     assert held(spec, key) == (in_words[key.default] if key.default in in_words else tomllib.loads(f"v = {key.default.strip('`')}")["v"])
 
 
 def test_sections_accept_no_other_key():
     nouns = (Spec, PrivacyUnit, Publication)
-    fields = {field.name for noun in nouns for field in dataclasses.fields(noun)} - {"schema", "unit", "registry", *ENTRIES}
+    fields = {field.name for noun in nouns for field in dataclasses.fields(noun)} - {"schema", "unit", "registry", "public", *ENTRIES}
     assert {key.name for key in SECTION_KEYS} == fields
     for section in SECTIONS:
         with pytest.raises(SpecError, match="unknown key"):
@@ -152,6 +184,11 @@ def test_each_key_of_an_entry_is_accepted_used_and_needed_as_stated(key):
         ("targets", {"confidence": 1}, "from 0.5 to 0.999999"),
         ("weights", {"weight": 0}, "from 0.01 to 100"),
         ("weights", {"weight": "4"}, "must be a number"),
+        ("workload", {"columns": ["y"]}, r"\[\[workload\]\]: unknown columns \['y'\]"),
+        ("workload", {"weight": 0}, "whole number from 1 to 1000"),
+        ("workload", {"weight": Decimal("1.5")}, "must be a whole number"),
+        ("must_have", {"columns": ["x", "x"]}, "twice"),
+        ("must_have", {"weight": 2}, "unknown key"),
     ],
 )
 def test_a_wrong_entry_is_refused_in_words(section, change, words):
@@ -168,12 +205,60 @@ def test_targets_need_a_public_number_of_rows_and_a_table_has_one_weight():
         spec_from({**MINIMAL, "weights": ENTRY_VALUES["weights"]}, Path())
 
 
+COLUMNS = {name: {"kind": "boolean"} for name in ("age", "sex", "income", "county")}
+
+
+def marginals_of(synthesis=(), **sections):
+    return spec_from({**MINIMAL, "columns": COLUMNS, "synthesis": dict(synthesis), **sections}, Path()).marginals
+
+
+def test_what_matters_is_all_of_up_to_two_columns_unless_the_spec_says_otherwise():
+    assert marginals_of() is None
+    assert len(marginals_of({"degree": 3}).weights) == 4 + 6 + 4
+    assert set(marginals_of({"degree": 1}).weights) == {(c,) for c in COLUMNS}
+
+
+def test_pairs_with_a_column_a_list_and_limits_make_the_workload():
+    work = marginals_of({"pairs_with": ["income"], "table_cells": 9}, workload=[{"columns": ["sex", "age"], "weight": 3}])
+    assert work.weights == {
+        ("income",): 1, ("age", "income"): 1, ("sex", "income"): 1, ("income", "county"): 1, ("age", "sex"): 3
+    }  # fmt: skip
+    assert (work.must, work.cells) == ((), 9)
+    only = marginals_of(workload=[{"columns": ["income", "sex", "age"]}], must_have=[{"columns": ["county", "sex"]}])
+    assert (dict(only.weights), only.must) == ({("age", "sex", "income"): 1}, (("sex", "county"),))
+
+
+def test_a_workload_that_repeats_itself_or_names_nobody_is_refused():
+    with pytest.raises(SpecError, match=r"lists \['age', 'sex'\] twice"):
+        marginals_of(workload=[{"columns": ["sex", "age"]}, {"columns": ["age", "sex"], "weight": 2}])
+    with pytest.raises(SpecError, match=r"unknown columns \['wage'\]"):
+        marginals_of({"pairs_with": ["wage"]})
+    with pytest.raises(SpecError, match=r"synthesis\.iterations is for the estimator \"private-pgm\""):
+        marginals_of({"iterations": 10})
+
+
+def test_a_spec_with_a_workload_reads_its_own_facts_back():
+    synthesis = {"strategy": "mst", "estimator": "private-pgm", "iterations": 7, "pairs_with": ["income"], "table_cells": 9, "degree": 3}
+    lists = {"workload": [{"columns": ["sex", "age"], "weight": 3}], "must_have": [{"columns": ["county"]}]}
+    spec = spec_from({**MINIMAL, "columns": COLUMNS, "synthesis": synthesis, **lists}, Path())
+    again = Spec.from_facts(spec.facts())
+    assert (again.facts(), again.marginals, again.iterations) == (spec.facts(), spec.marginals, 7)
+
+
 def test_the_example_of_targets_is_part_of_a_spec():
-    _, text, _ = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    _, text, *_ = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     columns = {name: {"kind": "boolean"} for name in ("age", "education", "occupation", "sex")}
     spec = spec_from({**MINIMAL, "columns": columns, **tomllib.loads(text, parse_float=Decimal)}, Path())
     assert [target.sentence() for target in spec.targets] == ["age x sex within 0.01 at 95 %"]
     assert [weight.weight for weight in spec.weights] == [4]
+
+
+def test_the_example_of_a_workload_is_part_of_a_spec():
+    (text,) = (t for t in re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL) if "[[workload]]" in t)
+    columns = {name: {"kind": "boolean"} for name in ("age", "sex", "education", "income")}
+    work = spec_from({**MINIMAL, "columns": columns, **tomllib.loads(text, parse_float=Decimal)}, Path()).marginals
+    assert work.weights == {("income",): 1, **{(c, "income"): 1 for c in ("age", "sex", "education")}, ("age", "sex", "education"): 3}
+    assert (work.must, work.cells) == ((("age", "sex"),), 100_000)
 
 
 def test_a_spec_with_targets_reads_its_own_facts_back():
@@ -187,37 +272,52 @@ def test_columns_accept_exactly_the_keys_of_the_table():
     assert {key.name for key in COLUMN_ONLY} == accepted
 
 
+def kinds_that_take(name):
+    return [kind for kind in COLUMN_KEYS if name in keys_of(kind)]
+
+
+def other_value(kind, name):
+    """A value of a key that is not its default; only `outside` has none that fits every kind."""
+    return OTHER_VALUES_OF.get(kind, {}).get(name, OTHER_VALUES.get(name, "clip" if kind in ORDERED else "first"))
+
+
 @pytest.mark.parametrize("key", [key for key in COLUMN_ONLY if key.name != "kind"], ids=lambda key: key.name)
 def test_each_column_key_is_accepted_by_the_kinds_it_names(key):
-    kinds = [kind for kind in COLUMN_KEYS if key.name in {**COLUMN_KEYS[kind], **SHARED_KEYS}]
-    if key.name in ("missing", "outside", "source"):
+    kinds = kinds_that_take(key.name)
+    if key.name == "source":
         assert kinds == list(COLUMN_KEYS)
+    elif key.name in ("missing", "outside"):
+        assert {kind for kind in kinds if kind != "open"} == {kind for kind in COLUMN_KEYS if issubclass(KINDS[kind], Modelled)}
     else:
         assert {kind for kind in COLUMN_KEYS if re.search(rf"\b{kind}\b", key.allowed.split(";")[0].split(":")[0])} == set(kinds)
     for kind in kinds:
-        bounded = kind in ("integer", "number")
-        value = OTHER_VALUES.get(key.name, "clip" if bounded else "first")  # only `outside` has no value that fits every kind
-        assert str(column(kind, **{key.name: value}).facts()[key.name]) == str(value)
+        value = other_value(kind, key.name)
+        held = column(kind, **{**BESIDE.get(key.name, {}), key.name: value}).facts()[key.name]
+        assert [*map(str, held)] == [*map(str, value)] if isinstance(value, list) else str(held) == str(value)
 
 
 @pytest.mark.parametrize("key", COLUMN_ONLY, ids=lambda key: key.name)
 def test_each_stated_default_of_a_column_is_the_real_one(key):
-    kinds = [kind for kind in COLUMN_KEYS if key.name in {**COLUMN_KEYS[kind], **SHARED_KEYS, "kind": None}]
+    kinds = [kind for kind in COLUMN_KEYS if key.name in {**keys_of(kind), "kind": None}]
     if not key.default:
         for kind in kinds:
             facts = {k: v for k, v in {"kind": kind, **NEEDED[kind]}.items() if k != key.name}
             with pytest.raises(SpecError, match=key.name):
                 column_from("x", facts)
     elif key.name == "outside":
-        firsts = {"code": "first", "categorical": "other", "boolean": "first", "integer": "clip", "number": "clip"}
+        firsts = {"code": "first", "categorical": "other", "boolean": "first", **dict.fromkeys(ORDERED, "clip")}
         assert {kind: column(kind).facts()["outside"] for kind in kinds} == firsts
         assert {column(kind, missing=True).facts()["outside"] for kind in kinds if kind != "categorical"} == {"missing"}
         assert column("categorical", missing=True).facts()["outside"] == "other"
-    elif key.name == "decimals":
-        assert "decimals" not in column("number").facts()
+    elif key.name == "source":
+        assert {column(kind).facts()["source"] for kind in kinds if not column(kind).discovers} == {key.default}
+    elif key.default.startswith("`"):
+        stated = tomllib.loads(f"v = {key.default.strip('`')}")["v"]
+        for kind in kinds:
+            assert column(kind, **{key.name: stated}).facts() == column(kind).facts()
     else:
-        stated = tomllib.loads(f"v = {key.default.strip('`')}")["v"] if key.default.startswith("`") else key.default
-        assert {column(kind).facts()[key.name] for kind in kinds} == {stated}
+        assert not any(key.name in column(kind).facts() for kind in kinds if key.name != "format")
+        assert {kind: column(kind).facts().get("format") for kind in kinds if kind == "duration"} in ({}, {"duration": "HH:MM:SS"})
 
 
 def test_an_integer_column_of_few_values_has_a_cell_for_each():
@@ -255,6 +355,19 @@ FATES = [
     ("number", {"bins": 2, "missing": True}, {"7": M, "-7": M, "x": M, "": M}),
     ("number", {"bins": 2, "missing": True, "outside": "clip"}, {"7": "0.5..1", "x": M, "": M}),
 ]
+FATES += [
+    ("boolean", {"words": ["No", "Yes"]}, {"maybe": "No", "": "No"}),
+    ("categorical", {"unfold": {"c": 1, "d": 2}, "missing": True}, {"z": O, "": M}),
+    ("integer", {"edges": [0, 10, 99], "spikes": [0], "missing": True}, {"-1": M, "100": M, "x": M, "": M}),
+    ("date", {"bins": 365}, {"2027-01-01": "2026-12-31", "1.2.2026": "2026-01-01", "2026-02-29": "2026-01-01", "": "2026-01-01"}),
+    ("date", {"missing": True}, {"2027-01-01": M, "2026-02-29": M, "": M}),
+    ("datetime", {"missing": True}, {"2027-01-01": M, "noon": M, "2026-01-01T24:00": M, "": M}),
+    (
+        "duration",
+        {"unit": "hours", "max": 9, "bins": 10, "outside": "clip", "missing": True},
+        {"10:00:00": "09:00:00", "1h": M, "P1M": M, "": M},
+    ),
+]
 LISTED = [
     ("code", {}, {"2": "2", " 1 ": "1", "2.0": "2"}),
     ("categorical", {}, {"a": "a", " b ": "b", "other": O}),
@@ -262,6 +375,18 @@ LISTED = [
     ("boolean", {}, dict.fromkeys(("false", "F", "NO", "n", "0", "0.0"), "false")),
     ("integer", {"bins": 100}, {"0": "0", "99": "99", "7.0": "7", "7e0": "7", "+7": "7"}),
     ("number", {"bins": 2}, {"0": "0..0.5", "0.5": "0.5..1", "1": "0.5..1"}),
+    ("number", {"bins": 2, "spikes": [0, 1]}, {"0": "0", "0.2": "0..0.5", "0.5": "0.5..1", "1": "1"}),
+    ("integer", {"edges": [0, 10, 99], "spikes": [5]}, {"4": "0..4", "5": "5", "6": "6..9", "99": "10..99"}),
+    ("categorical", {"unfold": {"c": 1, "d": 2}}, {"c": O, "d": O, "a": "a"}),
+    ("boolean", {"words": ["1", "2"]}, {"1": "1", "2": "2", "no": "1", "true": "2"}),
+    ("date", {"bins": 365}, {"2026-02-03": "2026-02-03", "2026-02-03T23:59:59.9": "2026-02-03", "2026-02-03T23:00-02:00": "2026-02-04"}),
+    ("date", {"bins": 365, "format": "%d.%m.%Y"}, {"3.2.2026": "03.02.2026", "2026-02-03": "03.02.2026"}),
+    (
+        "datetime",
+        {"max": "2026-01-01T23:59:59", "bins": 24, "format": "%d.%m.%Y %H:%M"},
+        {"01.01.2026 03:04": "01.01.2026 03:00..01.01.2026 03:59", "2026-01-01T03:04:05Z": "01.01.2026 03:00..01.01.2026 03:59"},
+    ),
+    ("duration", {"unit": "hours", "max": 9, "bins": 10}, dict.fromkeys(("02:59:59", "PT2H", "2.5", "0 days 02:00:00"), "02:00:00")),
 ]
 
 

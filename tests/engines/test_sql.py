@@ -13,10 +13,25 @@ from hypothesis import strategies as st
 from dpsynth.cells import EXACT_INTEGER, IntegerRule, LabelRule, NumberRule
 from dpsynth.engines.lines import DELIMITERS, fields_sql, split_line
 from dpsynth.engines.sql import cell_sql, double, literal, value_sql
-from dpsynth.kinds import Boolean, Number
+from dpsynth.kinds import Boolean
+from dpsynth.schema import column_from
 from tests.contracts.engine_contract import COLUMNS, TEXTS
 
-EDGES = Number(name="n", least=Decimal("-0.3"), most=Decimal("0.7"), bins=10).edges
+EDGES = column_from("n", {"kind": "number", "min": Decimal("-0.3"), "max": Decimal("0.7"), "bins": 10}).rule.edges
+DAYS = {"kind": "date", "min": "1999-12-01", "max": "2024-03-01", "bins": 50, "missing": True}
+MOMENTS = {"kind": "datetime", "min": "1970-01-01", "max": "2024-03-01T12:00:01", "missing": True}
+SPANS = {"kind": "duration", "min": "-24:00:00", "max": "PT200H", "missing": True}
+COLUMNS_OF_TIME = {
+    "days": DAYS,
+    "days of another format": {**DAYS, "format": "%d.%m.%Y", "outside": "clip"},
+    "days without signs between": {**DAYS, "format": "%Y%m%d", "spikes": ["2000-02-29"]},
+    "days with odd signs between": {**DAYS, "format": "%m|%d%%'%Y"},
+    "moments": {**MOMENTS, "bins": 1000},
+    "moments to the microsecond": {**MOMENTS, "format": "%d.%m.%Y %H:%M:%S.%f", "bins": 65535, "outside": "clip"},
+    "moments by unequal edges": {**MOMENTS, "edges": ["1970-01-01", "2000-01-01T00:00:01", "2024-03-01T12:00:01"]},
+    "durations": {**SPANS, "bins": 224, "spikes": [0]},
+    "durations in hours": {**SPANS, "min": -24, "max": 200, "unit": "hours", "outside": "clip"},
+}
 RULES = {
     **{name: column.rule for name, column in COLUMNS.items()},
     "labels in a shuffled order": LabelRule((("b", 2), ("a", 0), ("c", 2)), False, 7, 9),
@@ -33,6 +48,9 @@ RULES = {
     "one bin": NumberRule((0.0, 1.0), 1, 2),
     "two bins": NumberRule((-1.0, -0.0, 1.0), None, 2),
     "tiny and huge": NumberRule((-1e300, -5e-324, 0.0, 5e-324, 1e300), None, 9),
+    "whole numbers by edges": NumberRule((0.0, 1.0, 5.0, 6.0, 99.0, 99.0), 7, 8, whole=True),
+    "a point at the end": NumberRule((0.0, 1.0, 2.0, 2.0), None, 9),
+    **{name: column_from("t", facts).rule for name, facts in COLUMNS_OF_TIME.items()},
     "3000 bins": NumberRule(tuple(i / 3 for i in range(3001)), 3001, 3002),
 }
 
@@ -96,6 +114,40 @@ HARD = [
         "l300",
     ),
     *("\\", "'", "''", '"', "a\nb"),
+    *("2000-02-29", "2001-02-29", "1900-02-29", "2100-02-29", "1999-12-01", "2024-03-01", "2024-03-02", "0001-01-01", "9999-12-31"),
+    *("0000-01-01", "0000-02-29", "-001-01-01", "10000-01-01", "2020-1-1", "2020-13-01", "2020-04-31", "2020-00-00", "1999-11-30T23:59"),
+    *("2000-01-01T00:00", "2000-01-01 00:00:01", "2000-01-01T24:00", "2000-01-01T23:59:60", "2000-01-01 12", "2000-01-01T00:00:00Z"),
+    *("1999-12-01 00:00:00+23:59", "2024-03-01T23:59:59.999999999-00:01", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00+2359"),
+    *("2000-01-01T00:00+05", "2000-01-01T00:00 +05", "2000-01-01T00:00:00.", "2000-01-01T00:00:00,5", "2000-01-01t00:00", "2000-01-01 UTC"),
+    *("29.02.2000", "29.2.2000", "29.02.2001", "1.1.2001", "01.01.2001 1:2:3.4", "01.01.2001 01:02:03.0000001", "1.1.20010", "1.1.201"),
+    *(
+        "20000229",
+        "20010229",
+        "2000229",
+        "200002290",
+        "02|29%'2000",
+        "2|29%'2000",
+        "02|30%'2000",
+        "02|29%2000",
+        "infinity",
+        "epoch",
+        "today",
+    ),
+    *(
+        "00:00",
+        "-00:30",
+        "+00:30:59.9",
+        "-00:00:00.1",
+        "23:59:59.999",
+        "25:00:00",
+        "99999999:59:59",
+        "100000000:00",
+        "0:60",
+        "1:2",
+        "1:02:3",
+    ),
+    *("1 day", "-1 day", "3 days 00:00:01", "-1 days +23:59:59", "-1 day, 23:59:59", "-1 days -23:59:59", "1 day 1", "1 days,01:00", "day"),
+    *("P1D", "-P1D", "PT1H", "P1DT2H3M4.5S", "-PT0.5S", "PT0,000001S", "P", "PT", "P1W", "P999999W", "P1M", "P1Y", "PT99999999999S", "PT1"),
     *itertools.chain.from_iterable(near(edge) for edge in EDGES),
     *itertools.chain.from_iterable(near(i / 3) for i in (1, 2, 1499, 2999, 3000)),
 ]
@@ -113,8 +165,21 @@ numbers = st.one_of(
     st.sampled_from(EDGES).map(repr),
     st.decimals(-1, 1, places=17).map(str),
 )
+times = st.one_of(
+    st.datetimes().map(str),
+    st.datetimes(timezones=st.timezones()).map(lambda moment: moment.isoformat()),
+    st.dates().map(lambda day: f"{day.day}.{day.month}.{day.year:04d}"),
+    st.dates().map(lambda day: f"{day.year:04d}{day.month:02d}{day.day:02d}"),
+    st.timedeltas().map(str),
+    st.from_regex(
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,10})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?", fullmatch=True
+    ),
+    st.from_regex(r"(20[0-2][0-9]|1999)-[01][0-9]-[0-3][0-9]", fullmatch=True),
+    st.from_regex(r"[+-]?P([0-9]{1,6}D)?(T([0-9]{1,3}H)?([0-9]{1,3}M)?([0-9]{1,3}S)?)?", fullmatch=True),
+    st.from_regex(r"([+-]?[0-9] days?,? ?)?[+-]?[0-9]{1,3}:[0-5][0-9](:[0-6][0-9])?", fullmatch=True),
+)
 unicode_texts = st.text(st.characters(exclude_categories=["Cs"]))
-texts = st.one_of(st.none(), numbers, st.sampled_from(HARD), unicode_texts, st.text(" \t\r\n.0123456789eE+-aB"))
+texts = st.one_of(st.none(), numbers, times, st.sampled_from(HARD), unicode_texts, st.text(" \t\r\n.0123456789eE+-aB"))
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)

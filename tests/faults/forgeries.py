@@ -13,7 +13,7 @@ from dpsynth.release.record import read_arrays, write_arrays
 from dpsynth.verify.verify import up
 from tests.faults.forging import forge, plain_json
 
-GAUSSIAN, ERRORS, CHOICE = "discrete-gaussian", "gaussian-errors", "noisy-max"
+GAUSSIAN, ERRORS, CHOICE, LABELS = "discrete-gaussian", "gaussian-errors", "noisy-max", "gaussian-threshold"
 
 
 def event(record, mechanism):
@@ -223,7 +223,7 @@ def roomy(chain):
 
 def fine_noise(record):
     """Noise of scale 1/2, paid for, in a claim that has room for it."""
-    event(record, GAUSSIAN)["scale"] = record["exchanges"][0]["tables"][0]["sigma"] = "1/2"
+    event(record, GAUSSIAN)["scale"] = exchange_of(record, GAUSSIAN)["tables"][0]["sigma"] = "1/2"
     priced(event(record, GAUSSIAN))
     record["guarantee"].update(rho="20/1", epsilon="100/1", zcdp_epsilon="100/1", alpha="3/1")
 
@@ -239,7 +239,19 @@ def paid_twice(mechanism):
 
 
 def in_table(**values):
-    return lambda record: record["exchanges"][0]["tables"][0].update(values)
+    return lambda record: exchange_of(record, GAUSSIAN)["tables"][0].update(values)
+
+
+def told(*texts):
+    """Other labels than those found, with as many counts."""
+    changed = rearranged(lambda arrays: arrays.update({"labels-00000": np.full(len(texts), 9999)}))
+    return forged(facts=lambda record: exchange_of(record, LABELS)["labels"].update(texts=list(texts)), files=changed)
+
+
+def labels_elsewhere(mechanism):
+    """Labels that ride on another answer."""
+    added = rearranged(lambda arrays: arrays.update({"more": np.full(1, 9999)}))
+    return forged(facts=lambda record: exchange_of(record, mechanism).update(labels={"texts": ["Ayr"], "array": "more"}), files=added)
 
 
 def choice_beside_errors(record):
@@ -251,7 +263,7 @@ def choice_beside_errors(record):
 
 
 def table_twice(record):
-    first = record["exchanges"][0]
+    first = exchange_of(record, GAUSSIAN)
     for name in ("tables", "events"):
         first[name].insert(1, dict(first[name][0]))
 
@@ -281,7 +293,7 @@ def mixed_beyond_zcdp(chain):
 
 def joined_exchanges(record):
     """A selection or list of errors moved into the exchange of the tables."""
-    first, other = record["exchanges"][0], record["exchanges"][-1]
+    first, other = exchange_of(record, GAUSSIAN), record["exchanges"][-1]
     for found in other["events"]:
         found["question"] = first["question"]
     first["events"] = other["events"] + first["events"]
@@ -333,13 +345,13 @@ ON_BOTH_TRACKS = {
     "a scale that is a float": forged(facts=in_event(GAUSSIAN, scale="60.0")),
     "a scale of 500 digits": forged(facts=in_event(GAUSSIAN, scale="6" * 500 + "/1")),
     "an event of another question": forged(facts=in_event(GAUSSIAN, question="0" * 64)),
-    "a table that nobody paid for": forged(facts=lambda record: record["exchanges"][0]["events"].pop()),
-    "a table with other noise than its event": forged(facts=lambda record: record["exchanges"][0]["tables"][0].update(sigma="50/1")),
+    "a table that nobody paid for": forged(facts=lambda record: exchange_of(record, GAUSSIAN)["events"].pop()),
+    "a table with other noise than its event": forged(facts=lambda record: exchange_of(record, GAUSSIAN)["tables"][0].update(sigma="50/1")),
     "errors that nobody paid for": forged(facts=lambda record: exchange_of(record, ERRORS)["events"].clear()),
     "errors paid for and withheld": forged(facts=lambda record: exchange_of(record, ERRORS).update(errors=None)),
     "errors paid for twice": forged(facts=paid_twice(ERRORS)),
     "other answers beside a table": forged(facts=joined_exchanges),
-    "a selection that nobody paid for": forged(facts=lambda record: record["exchanges"][0].update(selected=0)),
+    "a selection that nobody paid for": forged(facts=lambda record: exchange_of(record, GAUSSIAN).update(selected=0)),
     "a transcript of other answers": forged(late=setting("transcript", value="0" * 64)),
     "a selection that rides on errors": forged(facts=lambda record: exchange_of(record, ERRORS).update(selected=0)),
     "an array under a name that is there twice": forged(facts=table_twice, files=member_twice),
@@ -353,7 +365,7 @@ ON_BOTH_TRACKS = {
     "a huge array": forged(files=raw_array(lambda data: data + b"\0" * 9000)),
     "arrays packed in another way": forged(files=squeezed),
     "one array for two tables": forged(
-        facts=lambda record: record["exchanges"][0]["tables"][1].update(array="table-00000"),
+        facts=lambda record: exchange_of(record, GAUSSIAN)["tables"][1].update(array="table-00000"),
         files=rearranged(lambda arrays: arrays.pop("table-00001")),
     ),
     "a sum that is none": forged(late=setting("spent", value="1/1024")),
@@ -421,6 +433,42 @@ ON_BOTH_TRACKS = {
     "an overdrawn account whose policy was raised later": forged(entries=overdrawn_then_raised),
     "an account that gave away all of its delta": forged(entries=extra_release(delta="1/1000000000")),
     "an account that gave away too much delta": forged(entries=both(extra_release(delta="999/1000000000000", rho="7/200"))),
+}
+
+WITH_LABELS = {
+    "labels made cheaper": forged(facts=in_event(LABELS, rho="1/100000")),
+    "labels made dearer": forged(facts=in_event(LABELS, rho="1/1000")),
+    "labels of larger sensitivity, paid for": forged(facts=dearer(LABELS, 2)),
+    "labels of a smaller sensitivity": forged(facts=in_event(LABELS, sensitivity=1)),
+    "labels with less noise": forged(facts=in_event(LABELS, scale="80/1")),
+    "labels that give away less": forged(facts=in_event(LABELS, delta="1/100000000000")),
+    "labels that give away nothing": forged(facts=in_event(LABELS, delta="0/1")),
+    "labels with a lower threshold": forged(facts=in_event(LABELS, threshold=300)),
+    "labels with a threshold that hides nobody": forged(facts=in_event(LABELS, threshold=1)),
+    "labels with a threshold that is no number": forged(facts=in_event(LABELS, threshold="700")),
+    "labels with a threshold below 0": forged(facts=in_event(LABELS, threshold=-(10**9))),
+    "labels of a column whose cells are declared": forged(facts=in_event(LABELS, columns=["sex"])),
+    "labels of two columns": forged(facts=in_event(LABELS, columns=["town", "town"])),
+    "labels of no column": forged(facts=in_event(LABELS, columns=[])),
+    "labels of a column that is found by then": forged(facts=lambda record: record["discovery"].update(exchanges=0)),
+    "a table with a threshold": forged(facts=in_event(GAUSSIAN, threshold=1)),
+    "errors that give delta away": forged(facts=in_event(ERRORS, delta="1/1000000000000")),
+    "labels that nobody paid for": labels_elsewhere(GAUSSIAN),
+    "labels that ride on errors": labels_elsewhere(ERRORS),
+    "labels paid for and withheld": forged(
+        facts=lambda record: exchange_of(record, LABELS).update(labels=None), files=rearranged(lambda arrays: arrays.pop("labels-00000"))
+    ),
+    "labels paid for twice": forged(facts=paid_twice(LABELS)),
+    "a label told twice": told("Ely", "Ely"),
+    "more labels than asked for": told("Ely", "Rye", "Ayr", "Wem"),
+    "labels that are no texts": told(1, 2),
+    "a label more than counts": forged(facts=lambda record: exchange_of(record, LABELS)["labels"]["texts"].append("Ayr")),
+    "another label": forged(
+        late=lambda record: exchange_of(record, LABELS)["labels"].update(texts=["Ayr", *exchange_of(record, LABELS)["labels"]["texts"][1:]])
+    ),
+    "a claim that gives away less": forged(late=setting("guarantee", "given", value="1/1000000000000")),
+    "a claim that gives all of delta away": forged(late=setting("guarantee", "given", value="1/1000000000")),
+    "a charge that gives away less": forged(entries=in_entry("PREPARE", delta="1/1000000000000")),
 }
 
 WITH_A_SELECTION = {

@@ -14,23 +14,25 @@ from dpsynth import canonical
 from dpsynth.core.accountant import guarantee_for
 from dpsynth.core.curator import Curator
 from dpsynth.core.ledger import Ledger
+from dpsynth.engines.codes import CodesEngine, Texts
 from dpsynth.inference.model import FitReport
 from dpsynth.privacy import GDP, PrivacyUnit
-from dpsynth.questions import ErrorsQuestion, MarginalQuestion, SelectionQuestion
-from dpsynth.release.certificate import Certificate, Heading, LedgerReference, Settings
+from dpsynth.questions import ErrorsQuestion, LabelsQuestion, MarginalQuestion, SelectionQuestion, threshold_for
+from dpsynth.release.certificate import Certificate, Completed, Heading, LedgerReference, Settings
 from dpsynth.release.record import transcript_arrays, write_arrays
 from dpsynth.schema import Schema, column_from
 from dpsynth.verify import verify
-from tests.core.rows import ListedRows
 
 UNIT = PrivacyUnit("person", 2)
-SCHEMA = Schema(
-    (
-        column_from("sex", {"kind": "categorical", "values": ["f", "m"], "source": "public: the form"}),
-        column_from("age", {"kind": "integer", "min": 0, "max": 99, "bins": 4}),
-    )
+TOWN = column_from("town", {"kind": "open", "at_most": 3})
+COLUMNS = (
+    column_from("sex", {"kind": "categorical", "values": ["f", "m"], "source": "public: the form"}),
+    column_from("age", {"kind": "integer", "min": 0, "max": 99, "bins": 4}),
 )
-ROWS = [(0, 1), (1, 3), (2, 0), (0, 2)]
+SCHEMA = Schema((*COLUMNS, TOWN))
+"""As declared."""
+CODES = {"sex": np.array([0, 1, 2, 0] * 1000), "age": np.array([1, 3, 0, 2] * 1000)}
+TOWNS = Texts(("Ely", "Rye", None), np.array([0, 0, 1, 2] * 1000, dtype=np.uint32))
 DELTA = Fraction(1, 10**9)
 
 
@@ -54,12 +56,17 @@ class Released:
 
 
 def released(folder, track):
-    """Tables and errors, and on the zCDP track a selection; charged, certified, recorded."""
+    """Labels, tables and errors, and on the zCDP track a selection; charged, certified, recorded."""
     ledger = Ledger.init(folder / "ledger", epsilon="2", delta=DELTA, unit="person")
-    guarantee = guarantee_for(Fraction(1), DELTA, track)
-    entry = ledger.prepare(release="small", purpose="a test", unit=UNIT, rho=guarantee.rho, track=track, delta=Fraction(0), plan="0" * 64)
-    curator = Curator(ListedRows(SCHEMA.domain, ROWS), UNIT, guarantee.rho, track)
-    estimates = tuple(np.zeros(SCHEMA.domain.cells(clique), dtype=np.int64) for clique in (("sex",), ("age",)))
+    guarantee = guarantee_for(Fraction(1), DELTA, track, DELTA / 10)
+    charge = {"rho": guarantee.rho, "track": track, "delta": guarantee.given}
+    entry = ledger.prepare(release="small", purpose="a test", unit=UNIT, **charge, plan="0" * 64)
+    curator = Curator(CodesEngine(SCHEMA.domain, CODES, {"town": TOWNS}), UNIT, guarantee.rho, track, guarantee.given)
+    labels = curator.ask(LabelsQuestion("town", 90.0, threshold_for(guarantee.given, UNIT, 90.0), 3)).labels
+    town = TOWN.with_labels(labels.texts)
+    schema = Schema((*COLUMNS, town))
+    curator.recode(schema.domain, {"town": town.rule})
+    estimates = tuple(np.zeros(schema.domain.cells(clique), dtype=np.int64) for clique in (("sex",), ("age",)))
     curator.ask(MarginalQuestion((("sex",), ("age",)), (60.0, 60.5)))
     curator.ask(ErrorsQuestion((("sex",), ("age",)), estimates, 80.0))
     if track != GDP:
@@ -73,7 +80,7 @@ def released(folder, track):
     write_arrays(bundle / "model.npz", {"weights": np.ones(3)})
     certificate = Certificate(
         Heading("small", "a test", "2030-01-01"),
-        SCHEMA,
+        schema,
         UNIT,
         guarantee,
         transcript,
@@ -81,6 +88,7 @@ def released(folder, track):
         FitReport("maxent", True, 1, 0.0, 0.0, 3),
         LedgerReference(ledger.read().dataset, entry.id, entry.hash, measured.hash),
         {"dpsynth": "0", "python": "3"},
+        discovery=Completed(SCHEMA, 1),
     )
     facts = {**certificate.facts(), "files": digests(bundle)}
     facts["digest"] = canonical.digest(facts)
@@ -155,7 +163,8 @@ def _transcript(bundle, record):
             for exchange in record["exchanges"]:
                 tables = [[table["columns"], _values(archive, table["array"])] for table in exchange["tables"]]
                 errors = exchange["errors"] and _values(archive, exchange["errors"])
-                answer = hashlib.sha256(plain_json([tables, exchange["selected"], errors])).hexdigest()
+                labels = exchange["labels"] and [exchange["labels"]["texts"], _values(archive, exchange["labels"]["array"])]
+                answer = hashlib.sha256(plain_json([tables, exchange["selected"], errors, labels])).hexdigest()
                 parts.append([exchange["question"], answer, [[event[key] for key in verify.EVENT_KEYS] for event in exchange["events"]]])
     except KeyError:
         return "0" * 64

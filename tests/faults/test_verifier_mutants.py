@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from dpsynth.verify import verify
-from tests.faults.forgeries import ON_BOTH_TRACKS, ON_THE_GAUSSIAN_TRACK, WITH_A_SELECTION
+from tests.faults.forgeries import ON_BOTH_TRACKS, ON_THE_GAUSSIAN_TRACK, WITH_A_SELECTION, WITH_LABELS
 from tests.faults.forging import forge, released
 
 SOURCE = Path(verify.__file__).read_text(encoding="utf-8")
 FORGERIES = {
-    "zcdp": {**ON_BOTH_TRACKS, **WITH_A_SELECTION},
-    "gdp": {**ON_BOTH_TRACKS, **ON_THE_GAUSSIAN_TRACK},
+    "zcdp": {**ON_BOTH_TRACKS, **WITH_LABELS, **WITH_A_SELECTION},
+    "gdp": {**ON_BOTH_TRACKS, **WITH_LABELS, **ON_THE_GAUSSIAN_TRACK},
 }
 RULES = ("certificate", "files", "events", "_check_event", "check_exchange", "answers", "int64_digest", "conversion", "gaussian_within")
 RULES += ("membership", "chain", "follows", "within", "_read_bytes", "read_canonical", "_rational", "_whole")
@@ -115,17 +115,20 @@ EQUIVALENT = {
     "files: and (folder / name).is_file()",
     "_check_event: and mechanism in costs",
     "_check_event: and scale > 0",
-    "membership: and {'PREPARE', 'MEASURED'} <= set(own)",
+    "membership: and {*own} >= {'PREPARE', 'MEASURED'}",
     "chain: require(data.endswith(b'\\n'), \"the ledger's last line is torn: the nex",
     # A single event that is a selection or a list of errors leaves no event that could pay for a table.
     "check_exchange: and not tables",
+    # A threshold is a whole number, and a claim gives away less than 1.
+    "_check_event: step 1 of threshold == given == 0",
     # Beyond these bounds the conversion itself refuses; they keep its 80 digits enough.
     "conversion: and 1 < alpha <= 10 ** 10",
     "conversion: step 0 of 1 < alpha <= 10 ** 10",
     "conversion: step 1 of 1 < alpha <= 10 ** 10",
     "conversion: step 0 of 0 < epsilon <= alone <= 10 ** 6",
-    "conversion: step 0 of 0 < delta < 1",
+    "conversion: step 0 of 0 < delta < 1 - given",
     "conversion: step 1 of 0 < rho < 10 ** 9",
+    "within: and delta > 0",
     # Without these the verifier refuses more: it looks for a unit where an entry has none.
     "follows: and kind in ('POLICY', 'PREPARE')",
     "follows: and (unit := entry['body']['unit']['id']) is not None",

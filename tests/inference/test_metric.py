@@ -4,7 +4,7 @@ import pytest
 from dpsynth.inference.dual import Dual
 from dpsynth.inference.junction import junction_tree
 from dpsynth.inference.metric import metric
-from dpsynth.inference.residuals import interaction, residuals
+from dpsynth.inference.residuals import interaction, residuals, table_of
 from tests.inference.tables import DOMAIN, SHAPES, measured
 
 NAMES = [name for name in SHAPES if name not in ("nothing", "total only")]
@@ -29,20 +29,50 @@ def matrix(dual, times):
 @pytest.mark.parametrize("weight", [1e-3, 5.0, 1e4])
 def test_the_metric_is_symmetric_and_positive_definite_on_the_interaction_spaces(name, weight):
     dual, theta = dual_and_theta(name, weight)
-    found = matrix(dual, metric(dual, dual.at(theta)))
+    found = matrix(dual, metric(dual).at(dual.at(theta)))
     np.testing.assert_allclose(found, found.T, atol=1e-9 * np.abs(found).max())
     assert np.linalg.eigvalsh(found).min() > -1e-9 * np.abs(found).max()
     assert np.linalg.matrix_rank(found) == sum(part.dof for part in dual.parts)
 
 
+def hessian(dual, theta, vector, step=1e-4):
+    return (dual.at(theta + step * vector).gradient - dual.at(theta - step * vector).gradient) / (2 * step)
+
+
+@pytest.mark.parametrize("name", ["one column", "chain", "star", "overlapping triples", "triple and pair", "disconnected", "everything"])
+def test_where_tables_form_a_forest_it_is_the_inverse_of_a_hessian_with_little_damping(name):
+    dual, theta = dual_and_theta(name, 1e-6)
+    inverse = metric(dual).at(dual.at(theta))
+    vector = projected(dual, np.random.default_rng(0).normal(size=len(theta)))
+    np.testing.assert_allclose(hessian(dual, theta, inverse(vector)), vector, atol=1e-3)
+
+
 @pytest.mark.parametrize("name", ["one column", "chain", "cycle"])
-def test_within_a_block_it_inverts_the_projected_diagonal(name):
+def test_a_residual_that_stands_alone_has_its_own_block_inverted(name, monkeypatch):
+    monkeypatch.setattr("dpsynth.inference.metric.DENSE", np.inf)
     dual, theta = dual_and_theta(name, 3.0)
     point = dual.at(theta)
-    inverse = metric(dual, point)
-    diagonal = np.concatenate([(mu + w).reshape(-1) for mu, w in zip(point.marginals, dual.weights, strict=True)])
-    vector = projected(dual, np.random.default_rng(0).normal(size=len(diagonal)))
-    np.testing.assert_allclose(projected(dual, diagonal * inverse(vector)), vector, atol=1e-9)
+    inverse = metric(dual).at(point)
+    for i, (where, mu) in enumerate(zip(dual.layout.slices, point.marginals, strict=True)):
+        vector = np.zeros_like(theta)
+        vector[where] = projected(dual, np.random.default_rng(i).normal(size=len(theta)))[where]
+        step = inverse(vector)
+        centred = (mu.reshape(-1) + 3.0) * step[where] - mu.reshape(-1) * float(mu.reshape(-1) @ step[where]) / dual.total
+        back = np.zeros_like(theta)
+        back[where] = centred
+        np.testing.assert_allclose(projected(dual, back), vector, atol=1e-9)
+        assert not step[np.r_[0 : where.start, where.stop : len(step)]].any()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_flat_maps_are_those_of_the_tables(name):
+    dual, _ = dual_and_theta(name, 1.0)
+    layout = dual.layout
+    raw = np.random.default_rng(2).normal(size=layout.length)
+    np.testing.assert_allclose(layout.interactions(raw.copy()), projected(dual, raw), atol=1e-12)
+    values = dict(zip(layout.cliques, dual.tables(raw), strict=True)) | {(): np.zeros(())}
+    both = layout.tables(layout.cliques) @ raw
+    np.testing.assert_allclose(both, np.concatenate([table_of(values, clique).reshape(-1) for clique in layout.cliques]), atol=1e-12)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -51,7 +81,7 @@ def test_lowering_is_the_transpose_of_lifting(name):
     rng = np.random.default_rng(1)
     carried = []
     for own, places in zip(dual.lattices, dual.members, strict=True):
-        node = rng.normal(size=own.steps[0][1])
+        node = rng.normal(size=own.steps[0].shape)
         tables = [dual.tables(theta)[i] for i in places]
         left = float((own.lift(tables) * node).sum())
         right = sum(float((a * b).sum()) for a, b in zip(tables, own.lower(node), strict=True))

@@ -2,7 +2,7 @@ import pytest
 
 from tests.stories.world import World
 
-KINDS = [("all-pairs", "csv"), ("mst", "csv"), ("mst", "parquet"), ("independent", "csv"), ("independent", "parquet")]
+KINDS = [("all-pairs", "csv"), ("mst", "csv"), ("mst", "parquet"), ("independent", "csv"), ("independent", "parquet"), ("aim", "csv")]
 
 
 @pytest.fixture(scope="session", params=KINDS, ids=" ".join)

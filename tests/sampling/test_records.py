@@ -4,10 +4,12 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import date, timedelta
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dpsynth.domain import Domain
@@ -99,6 +101,27 @@ def test_a_condition_holds_in_every_record_and_leaves_the_targets_out():
     assert set(records["colour"]) == {"blue"}
     assert set(records["age"]) == {42}
     assert len(set(records["place"])) > 5
+
+
+@pytest.mark.parametrize(
+    ("facts", "value", "found"),
+    [
+        ({"kind": "date", "min": "2020-01-01", "max": "2020-12-31", "bins": 4}, date(2020, 5, 6), date(2020, 5, 6)),
+        ({"kind": "date", "min": "2020-01-01", "max": "2020-12-31", "bins": 4, "format": "%d.%m.%Y"}, "6.5.2020", "06.05.2020"),
+        ({"kind": "datetime", "min": "2020-01-01", "max": "2020-12-31"}, "2020-05-06T07:08Z", pd.Timestamp(2020, 5, 6, 7, 8)),
+        ({"kind": "duration", "min": 0, "max": 90_000}, timedelta(hours=25), "25:00:00"),
+        ({"kind": "number", "min": 0, "max": 9, "edges": [0, 1, 9], "spikes": [0]}, 7.25, 7.25),
+        ({"kind": "integer", "min": 0, "max": 99, "spikes": [7]}, "7.0", 7),
+        ({"kind": "categorical", "values": ["a"], "unfold": {"b": 1, "c": 9}, "ordered": True}, "b", "b"),
+        ({"kind": "boolean", "words": ["No", "Yes"]}, "yes", "Yes"),
+    ],
+)
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_condition_holds_to_the_very_value_for_each_kind(facts, value, found, missing):
+    schema = Schema.from_columns({"x": {**facts, "missing": missing}, "y": {"kind": "code", "size": 3}})
+    records = sample_records(mixture(schema.domain), schema, 20, 1, {"x": value})
+    assert records["x"].tolist() == [found] * 20
+    assert records["x"].dtype == sample_records(mixture(schema.domain), schema, 20, 1, {})["x"].dtype
 
 
 @pytest.mark.parametrize(

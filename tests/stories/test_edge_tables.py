@@ -35,7 +35,7 @@ def finished(world):
     return api.Release.open(world.out)
 
 
-@pytest.mark.parametrize("strategy", ["mst", "independent"])
+@pytest.mark.parametrize("strategy", ["aim", "mst", "independent"])
 @pytest.mark.parametrize("rows", [0, 1, 2])
 def test_tables_of_hardly_any_row(tmp_path, strategy, rows):
     world = World.made(tmp_path, lines=list(people(rows)), strategy=strategy)
@@ -53,7 +53,7 @@ def test_a_header_alone_is_an_empty_table(tmp_path, ending):
 
 
 @pytest.mark.parametrize("names", [["sex"], ["job"], ["member"], ["age", "sex"], ["code", "member"]], ids=" ".join)
-@pytest.mark.parametrize("strategy", ["mst", "independent"])
+@pytest.mark.parametrize("strategy", ["aim", "mst", "independent"])
 def test_tables_of_one_and_two_columns(tmp_path, names, strategy):
     world = World.made(tmp_path, columns={name: COLUMNS[name] for name in names}, strategy=strategy)
     release = finished(world)

@@ -31,7 +31,7 @@ def examples(path):
 
 def test_all_promised_commands_are_there():
     of_ledger = {f"ledger {name}" for name in ("init", "show", "verify", "note", "policy", "sign", "export")}
-    promised = {"demo", "plan", "run", "verify", "sample", "report", "registry", *of_ledger}
+    promised = {"demo", "plan", "run", "verify", "sample", "report", "registry", "schema import", "schema draft", *of_ledger}
     assert {" ".join(path) for path in COMMANDS} == promised
 
 

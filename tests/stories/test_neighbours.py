@@ -155,7 +155,7 @@ def test_a_library_that_quotes_a_row_is_not_quoted(world, monkeypatch, place):
     def quote(*_, **__):
         raise RuntimeError(f"could not convert {CANARY!r}")
 
-    owner, name = {"read": (reader, "_append"), "count": (CodesEngine, "counts"), "answer": (mechanisms, "measure")}[place]
+    owner, name = {"read": (reader, "_coded"), "count": (CodesEngine, "counts"), "answer": (mechanisms, "measure")}[place]
     monkeypatch.setattr(owner, name, quote)
     result = world.run()
     assert result.exit_code == 5

@@ -111,6 +111,19 @@ def test_it_spends_all_of_its_cap_and_never_more(cap, unit):
     assert asker.remaining().value < cap.value / 1000
 
 
+@pytest.mark.parametrize("rounds_per_column", [1, 3, 25])
+@pytest.mark.parametrize("columns", [1, 2, 4])
+@pytest.mark.parametrize("cap", [Rho.down(Fraction(1, 10**9)), CAP, Rho(Fraction(5000))], ids=str)
+def test_from_1_to_100_rounds_it_stays_within_its_cap(cap, columns, rounds_per_column, monkeypatch):
+    monkeypatch.setattr(aim, "ROUNDS_PER_COLUMN", rounds_per_column)
+    domain = Domain(DOMAIN.columns[:columns], DOMAIN.sizes[:columns])
+    asker = BlindAsker(domain, cap, seed=columns)
+    Aim().measure(asker)
+    assert total_cost(asker.questions, asker.unit) <= cap
+    assert sum(isinstance(q, SelectionQuestion) for q in asker.questions) <= max(rounds_per_column * columns, 1)
+    assert sum(q.rho.value for q in Aim().plan(domain, asker.unit, cap).questions) <= cap.value
+
+
 def test_a_round_is_a_selection_and_the_table_that_it_named():
     asker = asker_of(1)
     measured = Aim().measure(asker)

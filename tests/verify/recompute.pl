@@ -65,17 +65,23 @@ sub epsilon_of {
 
 sub ratio { my ($p, $q) = split m{/}, $_[0]; return Math::BigInt->new($p)->numify / Math::BigInt->new($q)->numify }
 
-my $sum = Math::BigInt->new(0);
+my ($sum, $given) = (Math::BigInt->new(0), 0);
 for my $exchange (@{ $record->{exchanges} }) {
     for my $event (@{ $exchange->{events} }) {
         my ($p, $q) = split m{/}, $event->{rho};
         my $cost = cost($event);
         die "an event states another cost than its parameters imply\n" if $cost * $q != $unit * $p;
         $sum += $cost;
+        next if $event->{mechanism} ne 'gaussian-threshold';
+        my $z = ($event->{threshold} - $event->{sensitivity} - 1) / ratio($event->{scale});
+        my $least = $event->{sensitivity} * erfc($z / sqrt(2)) / 2;
+        die "labels give away more than they state\n" if ratio($event->{delta}) < $least * (1 - 1e-9) || $z < 2;
+        $given += ratio($event->{delta});
     }
 }
 my $claim = $record->{guarantee};
-my ($rho, $delta) = (ratio($claim->{rho}), ratio($claim->{delta}));
+die "the answers give away more than is claimed for them\n" if $given > ratio($claim->{given}) * (1 + 1e-9);
+my ($rho, $delta) = (ratio($claim->{rho}), ratio($claim->{delta}) - ratio($claim->{given}));
 my $gcd = Math::BigInt::bgcd($sum, $unit);
 printf "spent %s/%s\n", $sum / $gcd, $unit / $gcd;
 printf "epsilon %.9f\n", epsilon_of($claim->{track} eq 'gdp' ? \&gdp_delta : \&zcdp_delta, $rho, $delta);

@@ -7,7 +7,7 @@ import pytest
 
 from dpsynth.domain import Domain
 from dpsynth.errors import SpecError
-from dpsynth.schema import Schema, column_from
+from dpsynth.schema import Schema, column_from, schema_from
 from dpsynth.spec import Spec
 from dpsynth.workload import Workload, all_marginals, downward_closure, maximal
 
@@ -44,6 +44,41 @@ from dpsynth.workload import Workload, all_marginals, downward_closure, maximal
         ({"kind": "number", "min": 0, "max": 1, "bins": 0}, "bins must be a whole number from 1 to 65536, got 0"),
         ({"kind": "number", "min": 0, "max": 1, "decimals": 16}, "decimals must be a whole number from 0 to 15, got 16"),
         ({"kind": "number", "min": 10**15, "max": 10**15 + 1, "bins": 60}, "narrower than a double can tell apart"),
+        ({"kind": "number", "min": 0, "max": 10, "bins": 12, "decimals": 0}, "bins must be a whole number from 1 to 11, got 12"),
+        ({"kind": "number", "min": 0, "max": 10**10, "decimals": 15}, "a double cannot hold numbers up to 10000000000 to 15 decimals"),
+        ({"kind": "number", "min": Decimal("0.1"), "max": Decimal("0.2"), "decimals": 0}, "there is no number of 0 decimals"),
+        ({"kind": "number", "min": 0, "max": 1, "spikes": [Decimal("0.5")], "decimals": 0}, "spikes must be written with at most 0"),
+        ({"kind": "number", "min": 0, "max": 1, "edges": [0, 1], "bins": 3}, "give either bins or edges"),
+        ({"kind": "number", "min": 0, "max": 1, "edges": [0, "x", 1]}, "must be finite numbers"),
+        ({"kind": "integer", "min": 0, "max": 9, "edges": [0, 5, 8]}, "edges must begin with min and end with max, got 0 to 8"),
+        ({"kind": "integer", "min": 0, "max": 9, "edges": [0, 5, 5, 9]}, "edges must be strictly increasing"),
+        ({"kind": "integer", "min": 0, "max": 9, "edges": []}, "give either bins or edges"),
+        ({"kind": "integer", "min": 0, "max": 9, "spikes": [10]}, "spikes must lie from min to max, got 10"),
+        ({"kind": "integer", "min": 0, "max": 9, "spikes": [3, 3]}, "spikes must differ"),
+        ({"kind": "integer", "min": 0, "max": 9, "spikes": [True]}, "must be whole numbers"),
+        ({"kind": "integer", "min": 0, "max": 9, "inside": "normal"}, "inside must be one of \\['uniform', 'linear'\\], got 'normal'"),
+        ({"kind": "date", "min": "2020-01-01", "max": "2020-02-30"}, "must be dates such as 2026-03-29, got '2020-02-30'"),
+        ({"kind": "date", "min": 2020, "max": 2021}, "min must be a date or text, got 2020"),
+        ({"kind": "date", "min": "2020-01-01", "max": "2021-01-01", "spikes": [18_300]}, "must be dates .* got '18300'"),
+        ({"kind": "date", "min": "2021-01-01", "max": "2020-01-01"}, "min must not be above max, and both"),
+        ({"kind": "datetime", "min": "1500-01-01", "max": "2020-01-01", "format": "%Y%m%d%H%M%S%f"}, "exact from 1685 to 2255"),
+        ({"kind": "date", "min": "2020-01-01", "max": "2021-01-01", "format": "%d.%m"}, "format must have %Y %m %d"),
+        ({"kind": "datetime", "min": "2020-01-01", "max": "2021-01-01", "format": "%Y-%m-%d"}, "format must have %Y %m %d %H"),
+        ({"kind": "duration", "min": 0, "max": "1 hour"}, "must be whole seconds or texts such as"),
+        ({"kind": "duration", "min": 0, "max": 9, "unit": "months"}, "unit must be one of"),
+        ({"kind": "duration", "min": 0, "max": 9, "format": "%H"}, "format must be one of"),
+        ({"kind": "duration", "min": 0, "max": 100_001, "unit": "days"}, "within 100,000 days"),
+        ({"kind": "identifier", "replace": "hash"}, "replace must be one of"),
+        ({"kind": "text", "missing": True}, "unknown keys \\['missing'\\]: a text column takes \\['source'\\]"),
+        ({"kind": "boolean", "words": ["No"]}, "words must be two different texts"),
+        ({"kind": "boolean", "words": ["no", "NO"]}, "words must be two different texts"),
+        ({"kind": "boolean", "words": ["no", ""]}, "words must be texts without blanks"),
+        ({"kind": "categorical", "values": ["a", "b"], "unfold": {"a": 1}}, "labels without a cell of their own.*\\['a'\\]"),
+        ({"kind": "categorical", "values": ["a", "b"], "unfold": {"c": 0}}, "whole-number weight from 1 to 2\\^32 for 'c', got 0"),
+        ({"kind": "categorical", "values": ["a", "b"], "unfold": {"c": 1}, "other": False}, "unfold needs an other cell"),
+        ({"kind": "boolean", "source": "a law"}, 'source must be "public: ..." and say where'),
+        ({"kind": "boolean", "source": "public: "}, 'source must be "public: ..." and say where'),
+        ({"kind": "boolean", "source": "discovered"}, 'source = "discovered" is for what the run discovers'),
     ],
 )
 def test_contradictions_are_refused_by_name(facts, words):
@@ -65,6 +100,18 @@ def test_columns_are_declared_once_and_at_least_one():
         Schema(())
     with pytest.raises(SpecError, match=r"unknown column 'y': the schema has \['x'\]"):
         Schema((flag,)).column("y")
+
+
+def test_columns_without_cells_are_in_the_schema_and_not_in_the_domain():
+    flag, name, note = (column_from(name, {"kind": kind}) for name, kind in (("f", "boolean"), ("n", "identifier"), ("t", "text")))
+    schema = Schema((name, flag, note))
+    assert [column.name for column in schema.columns] == ["n", "f", "t"]
+    assert schema.modelled == (flag,)
+    assert schema.domain == Domain(("f",), (2,))
+    assert [column.size for column in schema.columns] == [0, 2, 0]
+    with pytest.raises(SpecError, match="'t' is of kind 'text', which has no cells"):
+        schema.modelled_column("t")
+    assert schema_from(schema.facts()) == Schema((name, schema_from([schema.facts()[1]]).columns[0], note))
 
 
 def test_a_domain_knows_its_columns_only():

@@ -92,6 +92,11 @@ class Column(ABC):
         """What a reader must know of a column of which nothing is asked, in words; empty for the others."""
         return ""
 
+    @property
+    def in_records(self) -> bool:
+        """Whether the records have such a column."""
+        return True
+
     def fresh(self, rows: int, rng: np.random.Generator) -> Decoded | None:
         """What the records hold of a column without cells; None: it is left out."""
         return None

@@ -18,7 +18,7 @@ from dpsynth.core.bounding import SEPARATOR
 from dpsynth.engines.catalog import Declared, require_names
 from dpsynth.engines.dialect import Dialect, Session
 from dpsynth.engines.grouped import CODES, GroupedEngine
-from dpsynth.engines.portable import cell_sql, inputs_sql, is_storable, value_sql
+from dpsynth.engines.portable import cell_sql, cuts_of, inputs_sql, is_storable, value_sql
 from dpsynth.engines.postgres import PostgresDialect, PostgresSession
 from dpsynth.engines.reader import UNREADABLE, columns_needed, read_columns
 from dpsynth.engines.spark import SparkDialect, SparkSession
@@ -73,6 +73,7 @@ class DatabaseSource:
         """Also that the types have texts, and that the server computes what the schema's rules say."""
         self.require(columns_needed(schema, unit))
         self._texts_sql(columns_needed(schema, unit))
+        self._refuse_long(schema)
         tried = None
         session = self.connect()
         with suppress(Exception):  # the texts are public, but a server's words are never passed on
@@ -85,6 +86,12 @@ class DatabaseSource:
             )
         if tried:
             raise SourceError(f"this server gives other cells than other engines in columns {tried}: export the table to Parquet")
+
+    def _refuse_long(self, schema: Schema) -> None:
+        for column in read_columns(schema):
+            if not isinstance(column, Open) and (cuts := cuts_of(column.rule)) > self.dialect.most_cuts:
+                allowed = f"at most {self.dialect.most_cuts + 1} bins that are looked up are possible there"
+                raise SpecError(f"column {column.name!r} of {self.title} has {cuts + 1} bins: {allowed}; use fewer, or export to Parquet")
 
     def engine(self, schema: Schema, unit: PrivacyUnit, key: str, threads: int | None) -> GroupedEngine:
         self.require(columns_needed(schema, unit))

@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 
 
 class Dialect(Protocol):
-    """SQL, piece by piece. Texts are compared byte by byte, as UTF-8; whole numbers have 64 bits."""
+    """SQL, piece by piece. Texts are compared byte by byte, as UTF-8; whole numbers have 64 bits.
+
+    most_cuts: between how many cuts a value can be looked up; a search among more is a query that the database cannot hold.
+    """
+
+    most_cuts: int
 
     def literal(self, text: str) -> str:
         """This text."""

@@ -51,6 +51,13 @@ def cell_sql(rule: CellRule, value: str, dialect: Dialect) -> str:
             return _ordered_sql(rule, cell, (rule.edges[0], rule.edges[-1]), value, dialect, whole=rule.whole)
 
 
+def cuts_of(rule: CellRule) -> int:
+    """Between how many cuts the rule looks a number up; 0 where it computes the cell."""
+    if isinstance(rule, NumberRule):
+        return len(rule.edges) - 2
+    return rule.bins - 1 if isinstance(rule, IntegerRule) and _is_long(rule) else 0
+
+
 def label_sql(rule: LabelRule, value: str, dialect: Dialect) -> str:
     """Labels in the order of their bytes; those that no text can be (half surrogates) or that none there is (NUL) are left out."""
     cells = {text: cell for text, cell in rule.cells if is_storable(text, dialect)}
@@ -81,10 +88,15 @@ def stepped_sql(value: str, cuts: Sequence[str], leaf: Callable[[int], str], sta
     return f"CASE WHEN {value} < {cuts[middle]} THEN {below} ELSE {above} END"
 
 
+def _is_long(rule: IntegerRule) -> bool:
+    """Whether the product in the rule's formula could need more than 64 bits."""
+    return (rule.most - rule.least + 1) * rule.bins >= _BIGINT
+
+
 def _integer_sql(rule: IntegerRule, value: str, dialect: Dialect) -> str:
     """By the rule's formula, of a value clipped to the bounds; by its cuts where the product could need more than 64 bits."""
     span = rule.most - rule.least + 1
-    if span * rule.bins >= _BIGINT:
+    if _is_long(rule):
         return _edges_sql([float(rule.least - (-i * span // rule.bins)) for i in range(1, rule.bins)], value, dialect)
     clipped = f"least(greatest({value}, {_double(rule.least, dialect)}), {_double(rule.most, dialect)})"
     return dialect.divided(f"({dialect.whole(clipped)} - ({rule.least})) * {rule.bins}", span)

@@ -53,6 +53,7 @@ class PostgresDialect:
     fence = "OFFSET 0"
     no_text = "NULL::text"
     holds_nul = False
+    most_cuts = 1 << 16
 
     def literal(self, text: str) -> str:
         """NUL cannot occur in a text there; the only escape is of the quote, as the session sets standard_conforming_strings."""

@@ -35,6 +35,7 @@ class SparkDialect:
     fence = ""
     no_text = "CAST(NULL AS STRING)"
     holds_nul = True
+    most_cuts = 1 << 12  # 2^16 of them take more than the gigabyte that Spark's driver has
 
     def literal(self, text: str) -> str:
         """Letters that could end a text, name a variable or be lost on the way are written by their number."""

@@ -37,6 +37,10 @@ class Identifier(Column):
         instead = {"number": "the records are numbered instead", "uuid": "the records have made-up ids instead", "none": "left out"}
         return f"identifier, not released; {instead[self.replace]}"
 
+    @property
+    def in_records(self) -> bool:
+        return self.replace != "none"
+
     def fresh(self, rows: int, rng: np.random.Generator) -> Decoded | None:
         present = np.zeros(rows, dtype=bool)
         if self.replace == "number":
@@ -68,6 +72,10 @@ class Text(Column):
     @property
     def statement(self) -> str:
         return "free text, dropped; nothing of it was read"
+
+    @property
+    def in_records(self) -> bool:
+        return False
 
     def own_facts(self) -> dict[str, Any]:
         return {}

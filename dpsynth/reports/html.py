@@ -43,7 +43,7 @@ def values(bundle: "Bundle") -> dict[str, Any]:
         "strategy": facts["synthesis"]["strategy"],
         "rows": count(facts["synthesis"]["rows"]),
         "rows_from": facts["synthesis"]["rows_from"],
-        "columns": plural(len(schema.columns), "column"),
+        "columns": plural(sum(column.in_records for column in schema.columns), "column"),
         "guarantee": guarantee_view(facts),
         "costs": cost_view(transcript.events, canonical.rational(facts["guarantee"]["rho"])),
         "accuracy": accuracy_view(facts),

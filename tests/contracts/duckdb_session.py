@@ -14,6 +14,7 @@ class DuckdbDialect:
     fence = ""
     no_text = "NULL::VARCHAR"
     holds_nul = True
+    most_cuts = 1 << 16
 
     def literal(self, text):
         return literal(text)

@@ -1,15 +1,18 @@
 """Spark against the contract of every engine: local mode, on Parquet files that are gone once they were read."""
 
+from decimal import Decimal
+
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from dpsynth.engines.portable import cuts_of
 from dpsynth.engines.reader import open_engine
 from dpsynth.engines.source import open_source
 from dpsynth.engines.spark import SparkDialect
 from dpsynth.engines.texts import array_texts
 from dpsynth.errors import SourceError, SpecError
-from dpsynth.kinds import Categorical, Integer
+from dpsynth.kinds import Categorical, Integer, Number
 from dpsynth.privacy import PrivacyUnit
 from dpsynth.schema import Schema
 from tests.contracts.engine_contract import KEY, ONE_ROW_ONE_PERSON, WIDE, EngineContract, cliques_up_to, people, same
@@ -85,7 +88,21 @@ def test_closing_leaves_nothing_on_the_cluster(spark, tmp_path):
     assert len(spark._persistent()) == before
 
 
-@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+SEARCHED = {name: rule for name, rule in RULES.items() if cuts_of(rule) <= SparkDialect.most_cuts}
+
+
+def test_columns_of_more_bins_than_a_query_holds_are_refused_before_the_charge(tmp_path):
+    source = source_of(pa.table({"x": [1.0, 2.0]}), tmp_path)
+    for bins in (SparkDialect.most_cuts + 1, SparkDialect.most_cuts + 2):
+        schema = Schema((Number(name="x", least=Decimal(0), most=Decimal(1), bins=bins),))
+        if bins == SparkDialect.most_cuts + 1:
+            source._refuse_long(schema)
+            continue
+        with pytest.raises(SpecError, match=r"'x'.*has 4098 bins: at most 4097"):
+            source.check(schema, ONE_ROW_ONE_PERSON)
+
+
+@pytest.mark.parametrize("rule", SEARCHED.values(), ids=SEARCHED)
 def test_every_hard_text_gets_the_cell_of_the_reference(rule, spark, tmp_path):
     parquet.write_table(pa.table({"text": pa.array(HARD, pa.string()), "place": range(len(HARD))}), tmp_path / "t.parquet")
     query = cells_sql(rule, f"SELECT text, place FROM parquet.`{tmp_path / 't.parquet'}`", SparkDialect())

@@ -24,14 +24,14 @@ from dpsynth.domain import Clique, Domain
 from dpsynth.errors import SpecError
 from dpsynth.inference.kronecker import Denoised, denoise
 from dpsynth.inference.residuals import residuals
-from dpsynth.privacy import NOTHING, PrivacyUnit, Rho, gaussian_rho
+from dpsynth.privacy import NOTHING, PrivacyUnit, Rho
 from dpsynth.questions import LEAST_GAUSSIAN_SCALE, ROWS_LIMIT, sigma_for
 from dpsynth.strategies.allocation import SMALLEST_GAIN, least_error, sigmas_by_weight
 from dpsynth.strategies.emphasis import emphasised
 from dpsynth.strategies.independent import divided_singles, measure_tables, must_tables, planned_singles, singles
 from dpsynth.strategies.preselection import LEAST_SHARE, UNKNOWN, errors_question, settled, worthwhile
 from dpsynth.strategies.strategy import Plan, PlannedQuestion, planned_tables, refuse_large
-from dpsynth.strategies.targets import Division, divided
+from dpsynth.strategies.targets import Division, cost_of, divided
 from dpsynth.transcript import Asker, Measurement, errors, measure
 from dpsynth.wishes import NO_WISHES, Wishes
 from dpsynth.workload import Workload
@@ -115,7 +115,7 @@ class AllPairs:
         before = asker.remaining()
         distances = _distances(asker, denoised, open_pairs, limit)
         spent = before - asker.remaining()
-        budget = Rho(max(_cost(two_way, asker.unit).value - _cost(promised, asker.unit).value - spent.value, Fraction(0)))
+        budget = Rho(max(cost_of(two_way, asker.unit).value - cost_of(promised, asker.unit).value - spent.value, Fraction(0)))
         if not open_pairs or budget == NOTHING:
             return measure_tables(asker, promised)
         with threadpool_limits(1):
@@ -179,10 +179,6 @@ def _reason(pairs: int, rows: float, wishes: Wishes) -> str:
 def _covered(sigma: float) -> float:
     """At least the scale from which on noise is covered by the Gaussian track's proof; less noise than that nobody would notice."""
     return max(sigma, float(LEAST_GAUSSIAN_SCALE))
-
-
-def _cost(sigmas: Mapping[Clique, float], unit: PrivacyUnit) -> Rho:
-    return sum((gaussian_rho(unit.max_rows, Fraction(sigma)) for sigma in sigmas.values()), NOTHING)
 
 
 def precision_of(rho: Rho, unit: PrivacyUnit) -> float:

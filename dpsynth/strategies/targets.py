@@ -68,9 +68,9 @@ def divided(domain: Domain, unit: PrivacyUnit, plain: Sigmas, wishes: Wishes) ->
     _refuse_unmeasured(plain, wishes)
     wanted, floors = _limits(domain, wishes), {clique: min(sigma / math.sqrt(FLOOR), SIGMA_LIMITS[1]) for clique, sigma in plain.items()}
     limits = {clique: min(floor, wanted.get(clique, math.inf)) for clique, floor in floors.items()}
-    budget = _cost(plain, unit)
+    budget = cost_of(plain, unit)
     times = _times(plain, wanted)
-    if _cost(limits, unit) > budget:
+    if cost_of(limits, unit) > budget:
         raise TargetsRefused(_refusal(domain, plain, wishes), Fraction(times))
     sigmas = _filled(plain, limits, wishes, unit, budget)
     return Division(sigmas, promised(domain, sigmas, wishes), Fraction(times) if wishes.targets else None)
@@ -86,7 +86,7 @@ def _filled(plain: Sigmas, limits: Sigmas, wishes: Wishes, unit: PrivacyUnit, bu
     shares = {clique: wishes.weight_of.get(clique, 1.0) ** POWER * gaussian_charge(sigma) for clique, sigma in plain.items()}
     fixed: Sigmas = {}
     while free := [clique for clique in plain if clique not in fixed]:
-        rest = budget - _cost(fixed, unit)
+        rest = budget - cost_of(fixed, unit)
         filled = dict(zip(free, sigmas_by_weight(rest, unit, [shares[clique] for clique in free]), strict=True))
         below = {clique: limits[clique] for clique in free if filled[clique] > limits[clique]}
         fixed |= below or filled
@@ -159,7 +159,8 @@ def _refuse_unmeasured(plain: Mapping[Clique, float], wishes: Wishes) -> None:
             )
 
 
-def _cost(sigmas: Sigmas, unit: PrivacyUnit) -> Rho:
+def cost_of(sigmas: Mapping[Clique, float], unit: PrivacyUnit) -> Rho:
+    """The cost of measuring these tables, each with its noise."""
     return reduce(add, (gaussian_rho(unit.max_rows, Fraction(sigma)) for sigma in sigmas.values()), NOTHING)
 
 

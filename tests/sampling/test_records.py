@@ -1,12 +1,8 @@
 """From a model to records: matched to its targets where it has any, and the same whatever the machine's settings."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +16,7 @@ from dpsynth.kinds import Boolean, Categorical, Code, Integer
 from dpsynth.sampling.ancestral import draw
 from dpsynth.sampling.records import draw_codes, sample_records
 from dpsynth.schema import Schema
+from tests.processes import THREADS, outputs
 
 SCHEMA = Schema(
     (
@@ -169,12 +166,4 @@ print(hashlib.sha256(b"".join(codes[c].tobytes() for c in domain.columns)).hexdi
 
 
 def test_no_thread_setting_and_no_hash_seed_changes_a_record():
-    found = set()
-    for threads, seed in (("1", "0"), ("2", "271828")):
-        limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), threads)
-        root = str(Path(__file__).parents[2])
-        environment = {**os.environ, **limits, "PYTHONHASHSEED": seed, "PYTHONPATH": root}
-        run = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=False, cwd=root)
-        assert run.returncode == 0, run.stderr
-        found.add(run.stdout)
-    assert len(found) == 1
+    assert len(outputs(SCRIPT, threads=2, names=THREADS)) == 1

@@ -46,7 +46,7 @@ clean:
 	touch $@ .venv/.installed
 
 .venv/.installed-engines: pyproject.toml | .venv/bin/python
-	$(BIN)/python $(PIP) -e '.[test,postgres,spark]'
+	$(BIN)/python $(PIP) -e '.[test,postgres,spark,ibis]'
 	touch $@ .venv/.installed .venv/.installed-test
 
 .venv/.installed-bench: pyproject.toml | .venv/bin/python

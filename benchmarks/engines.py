@@ -1,6 +1,6 @@
 """Time and memory of counting all pairs of columns of a simulated table: this package beside plain DuckDB and pandas, in one run.
 
-python -m benchmarks.engines [--rows 1000000] [--columns 15] [--only dpsynth duckdb] [--time-limit 3600] [--json FILE]
+python -m benchmarks.engines [--rows 1000000] [--columns 15] [--only dpsynth duckdb] [--time-limit 3600] [--out FILE]
 
 Each way reads the same Parquet file in a process of its own; their counts are checked to be the same. `dpsynth` opens the file as a release
 does (texts, the schema's rules, codes) and answers from memory; `duckdb` has one GROUP BY a pair on the file; `pandas` reads the file and
@@ -22,8 +22,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.command import machine
+from benchmarks.results import FOLDER, SCHEMA
 from benchmarks.simulated import simulated
 from dpsynth.domain import Clique, Domain
+from dpsynth.version import VERSION
 
 Counted = Iterator[NDArray[np.int64]]
 """int64[cells] of each pair, in order."""
@@ -116,6 +119,17 @@ def line(way: str, took: dict[str, Any], rows: int, least: float) -> str:
     )
 
 
+def write(path: Path, added: list[dict[str, Any]], machine: str) -> None:
+    """The figures, beside those of other sizes and ways that the file has already."""
+    runs = json.loads(path.read_text())["runs"] if path.exists() else []
+    again = {tuple(run[key] for key in ("rows", "columns", "way")) for run in added}
+    kept = [run for run in runs if tuple(run[key] for key in ("rows", "columns", "way")) not in again]
+    runs = sorted([*kept, *added], key=lambda run: (run["columns"], run["rows"], run["way"]))
+    facts = {"benchmark": "engines", "schema": SCHEMA, "machine": machine, "version": VERSION, "runs": runs}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
 def main(words: list[str] | None = None) -> None:
     """Writes the table, counts it each way, prints what that took."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -124,7 +138,8 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--only", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--folder", type=Path, help="where the Parquet file is kept; left out: a temporary folder")
     parser.add_argument("--time-limit", type=float, default=3600.0, help="seconds for each way")
-    parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--out", type=Path, default=FOLDER / "engines.json", help="figures of this size take the place of those it had")
+    parser.add_argument("--machine", default=machine(), help="kind of machine, for the record")
     parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args(words)
     if given.worker:
@@ -147,8 +162,8 @@ def main(words: list[str] | None = None) -> None:
         print(line(way, done[way], given.rows, least) if way in done else f"{way:<8} failed, or took longer than {given.time_limit:g} s")
     if len({figures["digest"] for figures in done.values()}) > 1:
         sys.exit("the ways do not agree on the counts")
-    if given.json:
-        given.json.write_text(json.dumps({"rows": given.rows, "columns": given.columns, "ways": done}, indent=1) + "\n")
+    added = [{"rows": given.rows, "columns": given.columns, "way": way, **figures} for way, figures in done.items()]
+    write(given.out, added, given.machine)
 
 
 if __name__ == "__main__":

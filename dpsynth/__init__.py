@@ -12,6 +12,7 @@ from dpsynth.version import VERSION
 if TYPE_CHECKING:
     from dpsynth.api import Release, epsilon_for_targets, plan, resume, run
     from dpsynth.core.ledger import Ledger
+    from dpsynth.knowledge import PublicTable
     from dpsynth.privacy import Guarantee, PrivacyUnit
     from dpsynth.schema import Schema
     from dpsynth.schemas.drafting import draft_spec
@@ -29,6 +30,7 @@ __all__ = [
     "Ledger",
     "MustHave",
     "PrivacyUnit",
+    "PublicTable",
     "Release",
     "Schema",
     "Spec",
@@ -51,6 +53,7 @@ _HOMES = {
     "Ledger": "core.ledger",
     "MustHave": "workload",
     "PrivacyUnit": "privacy",
+    "PublicTable": "knowledge",
     "Release": "api",
     "Schema": "schema",
     "Spec": "spec",

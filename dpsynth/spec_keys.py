@@ -25,7 +25,7 @@ KEYS = (
         "source",
         "text",
         "",
-        "file or glob: .csv, .csv.gz, .parquet, .duckdb; or `postgres://[user@]host[:port]/database`, `spark://[host[:port]]`",
+        "file or glob: .csv, .csv.gz, .parquet, .duckdb; or `postgres://[user@]host[:port]/database`, `spark://[host[:port]]`, `env://NAME`, ...",
         "Where the rows are; paths are relative to the spec file. Never a password.",
     ),
     Key("data", "delimiter", "text", '`","`', '`","`, `";"`, a tab or a bar', "What separates the fields of a .csv file."),

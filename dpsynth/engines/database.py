@@ -7,6 +7,7 @@
 A failure says that it failed and nothing of what was read.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,17 +16,18 @@ from typing import Any
 from dpsynth.cells import LabelRule
 from dpsynth.column import Modelled
 from dpsynth.core.bounding import SEPARATOR
-from dpsynth.engines.catalog import Declared, require_names
+from dpsynth.engines.catalog import Declared, Source, require_names
 from dpsynth.engines.dialect import Dialect, Session
 from dpsynth.engines.grouped import CODES, GroupedEngine
+from dpsynth.engines.ibis_part import IbisPart
 from dpsynth.engines.portable import cell_sql, cuts_of, inputs_sql, is_storable, value_sql
 from dpsynth.engines.postgres import PostgresDialect, PostgresSession
-from dpsynth.engines.reader import UNREADABLE, columns_needed, read_columns
+from dpsynth.engines.reader import UNREADABLE, RowSource, columns_needed, read_columns
 from dpsynth.engines.spark import SparkDialect, SparkSession
 from dpsynth.errors import SourceError, SpecError
 from dpsynth.kinds.open import Open
 from dpsynth.labels import LABEL_LETTERS
-from dpsynth.location import Address
+from dpsynth.location import SCHEMES, Address, address
 from dpsynth.privacy import PrivacyUnit
 from dpsynth.schema import Schema
 
@@ -118,11 +120,34 @@ class DatabaseSource:
         return f"SELECT {', '.join(f'{text} AS t{i}' for i, text in enumerate(texts))} FROM {table}"
 
 
-def open_database(where: Address, table: tuple[str, ...]) -> DatabaseSource:
+def open_database(where: Address, table: tuple[str, ...]) -> Source:
     """The table of the database at an address. Raises SourceError where it does not open."""
-    if where.kind == "postgres":
-        return DatabaseSource.open("PostgreSQL", table, PostgresDialect(), lambda: PostgresSession.connect(where))
-    return DatabaseSource.open("Spark", table, SparkDialect(), lambda: SparkSession.connect(where))
+    match where.kind:
+        case "env":
+            return _open_variable(where.variable, table)
+        case "postgres":
+            return DatabaseSource.open("PostgreSQL", table, PostgresDialect(), lambda: PostgresSession.connect(where))
+        case "spark":
+            return DatabaseSource.open("Spark", table, SparkDialect(), lambda: SparkSession.connect(where))
+    return RowSource((IbisPart.of_url(where.url, table, "data.source"),))
+
+
+def _open_variable(name: str, table: tuple[str, ...]) -> Source:
+    """The database whose address an environment variable holds, with any secrets; nothing of it is ever shown."""
+    url = os.environ.get(name, "").strip()
+    scheme = url.partition("://")[0].lower()
+    if SCHEMES.get(scheme) in (None, "env") or "://" not in url:
+        fault = "is not set" if not url else "holds no address of a database"
+        raise SourceError(f"the environment variable {name!r} {fault}: set it to one that begins with {_SCHEMES}")
+    match SCHEMES[scheme]:
+        case "postgres":  # libpq reads it, with its password and its options
+            return open_database(Address("postgres", url=url), table)
+        case "spark":
+            return open_database(address(url), table)
+    return RowSource((IbisPart.of_url(url, table, f"the environment variable {name!r}"),))
+
+
+_SCHEMES = ", ".join(f"{scheme}://" for scheme, kind in SCHEMES.items() if kind != "env")
 
 
 def coded_sql(texts: str, columns: Sequence[Modelled | Open], unit: int | None, dialect: Dialect) -> str:

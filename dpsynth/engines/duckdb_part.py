@@ -42,8 +42,8 @@ class DuckdbPart:
             )
         return cls(path, table, tuple(name.strip(BLANKS) for name in found.names), tuple(str(kind) for kind in found.types))
 
-    def scan(self, places: Sequence[int]) -> Scan:
-        return Scan(text_schema(places), self._batches(places), text_query(places))
+    def scans(self, places: Sequence[int]) -> Iterator[Scan]:
+        yield Scan(text_schema(places), self._batches(places), text_query(places))
 
     def _batches(self, places: Sequence[int]) -> Iterator[Any]:
         with _reading(self.path) as connection:

@@ -31,6 +31,8 @@ class Part(Protocol):
     """names: the columns, without blanks around them. typed_names: whether they are names for certain; a first line may be a row.
 
     types: what the part calls the type of each column, with "not null" behind it where no value may be missing; () where it has no types.
+    scans: passes that have each row once between them, one after the other. The batches of a scan are read by any thread; what has to be
+    read by the caller's own is read here, and is in scans of a batch each.
     """
 
     @property
@@ -41,7 +43,7 @@ class Part(Protocol):
     def typed_names(self) -> bool: ...
     @property
     def types(self) -> tuple[str, ...]: ...
-    def scan(self, places: Sequence[int]) -> Scan: ...
+    def scans(self, places: Sequence[int]) -> Iterator[Scan]: ...
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,10 @@ class DelimitedPart:
             line = stream.readline(LINE_LIMIT + 1)
         return cls(path, delimiter, _header(line, delimiter, path.name))
 
-    def scan(self, places: Sequence[int]) -> Scan:
+    def scans(self, places: Sequence[int]) -> Iterator[Scan]:
         import pyarrow as pa
 
-        return Scan(pa.schema([("line", pa.string())]), self._lines(), fields_sql(places, self.delimiter, SCAN))
+        yield Scan(pa.schema([("line", pa.string())]), self._lines(), fields_sql(places, self.delimiter, SCAN))
 
     def _lines(self) -> Iterator[Any]:
         with _bytes_of(self.path) as stream:
@@ -98,8 +100,8 @@ class ParquetPart:
             schema = file.schema_arrow
             return cls(path, tuple(name.strip(BLANKS) for name in schema.names), _arrow_types(schema))
 
-    def scan(self, places: Sequence[int]) -> Scan:
-        return Scan(text_schema(places), self._batches(places), text_query(places))
+    def scans(self, places: Sequence[int]) -> Iterator[Scan]:
+        yield Scan(text_schema(places), self._batches(places), text_query(places))
 
     def _batches(self, places: Sequence[int]) -> Iterator[Any]:
         from pyarrow import parquet
@@ -124,8 +126,8 @@ class ArrowPart:
     def open(cls, table: Any) -> "ArrowPart":
         return cls(table, tuple(name.strip(BLANKS) for name in table.column_names), _arrow_types(table.schema))
 
-    def scan(self, places: Sequence[int]) -> Scan:
-        return Scan(text_schema(places), self._batches(places), text_query(places))
+    def scans(self, places: Sequence[int]) -> Iterator[Scan]:
+        yield Scan(text_schema(places), self._batches(places), text_query(places))
 
     def _batches(self, places: Sequence[int]) -> Iterator[Any]:
         for batch in self.table.select(list(places)).to_batches(max_chunksize=BATCH_ROWS):
@@ -149,8 +151,8 @@ class FramePart:
         types = tuple(f"{t}{NOT_NULL if isinstance(t, np.dtype) and t.kind in 'biu' else ''}" for t in frame.dtypes)
         return cls(frame, tuple(str(name).strip(BLANKS) for name in frame.columns), types)
 
-    def scan(self, places: Sequence[int]) -> Scan:
-        return Scan(text_schema(places), self._batches(places), text_query(places))
+    def scans(self, places: Sequence[int]) -> Iterator[Scan]:
+        yield Scan(text_schema(places), self._batches(places), text_query(places))
 
     def _batches(self, places: Sequence[int]) -> Iterator[Any]:
         for start in range(0, len(self.frame), BATCH_ROWS):

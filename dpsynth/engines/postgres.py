@@ -157,7 +157,8 @@ class PostgresSession:
         session = None
         with suppress(Exception):  # the driver's words may hold more of the environment than anybody wants to read in a log
             options = {name: value for name, value in given.items() if value}
-            session = cls(psycopg.connect(**options, autocommit=True, client_encoding="UTF8", application_name="dpsynth"))
+            settings: dict[str, Any] = {"autocommit": True, "client_encoding": "UTF8", "application_name": "dpsynth"}
+            session = cls(psycopg.connect(address.url, **options, **settings))
         if session is None:
             raise SourceError(REFUSED)
         return session

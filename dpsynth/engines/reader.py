@@ -20,7 +20,7 @@ from dpsynth.core.bounding import SEPARATOR, fresh_key
 from dpsynth.core.engine import Engine
 from dpsynth.engines.catalog import Declared, Source, require_names
 from dpsynth.engines.codes import CodesEngine, Texts, code_dtype
-from dpsynth.engines.parts import NOT_NULL, SCAN, Part
+from dpsynth.engines.parts import NOT_NULL, SCAN, Part, Scan
 from dpsynth.engines.pieces import Pieces
 from dpsynth.engines.sql import cell_sql, literal, trimmed_sql, value_sql
 from dpsynth.errors import SourceError, SpecError
@@ -109,14 +109,14 @@ def _codes(
     pieces = Pieces([column.size for column in columns])
     with _private_connection(threads) as connection:
         if not unit.id:
-            for part in parts:
-                with _coded(connection, part, schema, unit) as query:
+            for scan in _scans(parts, schema, unit):
+                with _coded(connection, scan, schema, unit) as query:
                     _fetch(connection, query, cells, pieces)
         else:
             types = [f"{cell} {_sql_type(column.size)}" for cell, column in zip(cells, columns, strict=True)]
             connection.execute(f"CREATE TABLE coded ({', '.join(types)}, unit VARCHAR)")
-            for part in parts:
-                with _coded(connection, part, schema, unit) as query:
+            for scan in _scans(parts, schema, unit):
+                with _coded(connection, scan, schema, unit) as query:
                     connection.execute(f"INSERT INTO coded {query}")
             _fetch(connection, _bounded_sql("coded", cells, key, unit.max_rows), cells, pieces)
     arrays = pieces.joined()
@@ -160,13 +160,17 @@ def _private_connection(threads: int | None) -> Iterator[Any]:
             yield connection
 
 
+def _scans(parts: Sequence[Part], schema: Schema, unit: PrivacyUnit) -> Iterator[Scan]:
+    names = columns_needed(schema, unit)
+    for part in parts:
+        yield from part.scans([part.names.index(name) for name in names])
+
+
 @contextmanager
-def _coded(connection: Any, part: Part, schema: Schema, unit: PrivacyUnit) -> Iterator[str]:
-    """The query for the codes of one part's rows, good for one pass."""
+def _coded(connection: Any, scan: Scan, schema: Schema, unit: PrivacyUnit) -> Iterator[str]:
+    """The query for the codes of the rows of one scan, good for one pass."""
     import pyarrow as pa
 
-    names = columns_needed(schema, unit)
-    scan = part.scan([part.names.index(name) for name in names])
     connection.register(SCAN, pa.RecordBatchReader.from_batches(scan.schema, scan.batches))
     yield _coded_sql(scan.query, schema, unit)
     connection.unregister(SCAN)

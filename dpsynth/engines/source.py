@@ -13,6 +13,7 @@ from typing import Any
 from dpsynth.engines.catalog import Source
 from dpsynth.engines.database import open_database
 from dpsynth.engines.duckdb_part import DuckdbPart
+from dpsynth.engines.ibis_part import IbisPart
 from dpsynth.engines.lines import DELIMITERS
 from dpsynth.engines.parts import ArrowPart, DelimitedPart, FramePart, ParquetPart, Part
 from dpsynth.engines.reader import RowSource
@@ -24,7 +25,7 @@ DUCKDB = ".duckdb"
 
 
 def open_source(data: Any, delimiter: str = ",", table: str = "") -> Source:
-    """The source at a path or glob (.csv, .csv.gz, .parquet), a pandas DataFrame or pyarrow Table, or a table of a database.
+    """The source at a path or glob (.csv, .csv.gz, .parquet), a pandas DataFrame, pyarrow or Ibis Table, or a table of a database.
 
     A database is a DuckDB file (.duckdb) or an address as in `dpsynth.location`.
     Raises SourceError where it does not open; SpecError where `data`, `delimiter` or `table` is none of these.
@@ -43,11 +44,14 @@ def open_source(data: Any, delimiter: str = ",", table: str = "") -> Source:
         return RowSource(tuple(_open_file(path, delimiter) for path in _files(os.fspath(data))))
     frames = getattr(sys.modules.get("pandas"), "DataFrame", ())  # who has a DataFrame has imported pandas
     tables = getattr(sys.modules.get("pyarrow"), "Table", ())
+    queries = getattr(sys.modules.get("ibis"), "Table", ())
     if isinstance(data, frames):
         return RowSource((FramePart.open(data),))
     if isinstance(data, tables):
         return RowSource((ArrowPart.open(data),))
-    raise SpecError(f"data must be a path, a pandas DataFrame or a pyarrow Table, got {type(data).__name__}")
+    if isinstance(data, queries):
+        return RowSource((IbisPart.of_table(data),))
+    raise SpecError(f"data must be a path, a pandas DataFrame, a pyarrow Table or an Ibis table, got {type(data).__name__}")
 
 
 def _named(table: str) -> tuple[str, ...]:

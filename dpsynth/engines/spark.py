@@ -3,8 +3,11 @@
 What is kept is a local checkpoint: should a worker be lost, counting fails, for reading again could show other rows.
 """
 
+import atexit
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -182,12 +185,20 @@ def _started(spark: Any, address: Address) -> Any:
     }
     if address.host == LOCAL:
         settings |= {"spark.master": "local[*]", "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+        settings["spark.sql.warehouse.dir"] = _passing_folder()
     elif address.host:
         settings["spark.master"] = f"spark://{address.host}:{address.port or 7077}"
     builder = spark.builder.appName("dpsynth")
     for name, value in settings.items():
         builder = builder.config(name, value)
     return builder.getOrCreate()
+
+
+def _passing_folder() -> str:
+    """Spark makes a folder for tables nobody makes; without a place of its own, that is where the user stands."""
+    folder = tempfile.mkdtemp(prefix="dpsynth-spark-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _escaped(letter: str) -> str:

@@ -7,7 +7,7 @@ Missing: None, NaN, NaT, pandas.NA, values that have no text, and texts over LIN
 
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from dpsynth.engines.lines import LINE_LIMIT
@@ -114,7 +114,7 @@ def _text_of(value: Any) -> str | None:
     if isinstance(value, (timedelta, np.timedelta64)):
         span = value.astype("timedelta64[us]") if isinstance(value, np.timedelta64) else value
         return str(array_texts(pa.array([span], pa.duration("us")))[0].as_py())
-    if isinstance(value, (bool, float, date, bytes, np.generic)):
+    if isinstance(value, (bool, float, date, time, bytes, np.generic)):
         text = array_texts(pa.array([value]))[0].as_py()
         return text if text is None else str(text)
     return str(value)

@@ -1,6 +1,7 @@
 """Spark against the contract of every engine: local mode, on Parquet files that are gone once they were read."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -60,6 +61,10 @@ def test_types_without_a_text_are_named_and_refused(tmp_path):
     for name in "xy":
         with pytest.raises(SpecError, match=f"'{name}'.*a view that casts"):
             source.check(Schema((Integer(name=name, least=0, most=9, bins=10),)), ONE_ROW_ONE_PERSON)
+
+
+def test_spark_leaves_no_folder_where_the_user_stands():
+    assert not Path("spark-warehouse").exists()
 
 
 def test_a_table_that_is_not_there_is_refused_without_sparks_words(tmp_path):

@@ -75,3 +75,22 @@ def test_a_driver_that_is_not_installed_is_named_with_the_command(source, driver
     with pytest.raises(SourceError, match=r"pip install \"dpsynth\[") as caught:
         open_source(source, table="people")
     assert str(caught.value) == words.MISSING_EXTRA
+
+
+def test_the_driver_of_any_other_database_is_named_too(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ibis", None)
+    with pytest.raises(SourceError, match=r'pip install "ibis-framework\[mysql\]') as caught:
+        open_source("mysql://ann@db.example.org/clinic", table="people")
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("held", [None, "", "  ", "clinic.csv", "s3cret", "http://ann:s3cret@example.org/t.csv", "env://OTHER"])
+def test_a_variable_that_holds_no_address_of_a_database_is_named_and_not_shown(held, monkeypatch):
+    monkeypatch.delenv("CLINIC", raising=False)
+    if held is not None:
+        monkeypatch.setenv("CLINIC", held)
+    with pytest.raises(
+        SourceError, match=r"the environment variable 'CLINIC' (is not set|holds no address).*postgres://.*mysql://"
+    ) as caught:
+        open_source("env://CLINIC", table="people")
+    assert "s3cret" not in str(caught.value)

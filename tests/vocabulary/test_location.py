@@ -18,6 +18,9 @@ SECRET = "s3cret"
         ("spark://", Address("spark")),
         ("spark://local", Address("spark", "local")),
         ("spark://master:7077", Address("spark", "master", 7077)),
+        ("env://CLINIC_URL", Address("env", variable="CLINIC_URL")),
+        ("mysql://ann@db:3306/clinic", Address("ibis", "db", 3306, "ann", "clinic", url="mysql://ann@db:3306/clinic")),
+        ("sqlite:///data/t.db", Address("ibis", database="data/t.db", url="sqlite:///data/t.db")),
     ],
 )
 def test_an_address_says_what_it_says_and_leaves_the_rest_open(source, meant):
@@ -43,6 +46,10 @@ WITH_A_SECRET = [
     "http://s3cret@example.org/t.csv",
     "spark://s3cret@master:7077",
     "spark://master/s3cret",
+    "env://postgres://ann:s3cret@db/clinic",
+    "env://s3cret!",
+    "env://",
+    "snowflake://ann@account/clinic?token=s3cret",
     "host=db user=ann password=s3cret",
     "Server=db;Uid=ann;Pwd=s3cret",
     "ann:s3cret@db/clinic",
@@ -64,8 +71,8 @@ def test_paths_are_no_addresses(source):
 
 
 def test_another_scheme_is_named_with_what_is_allowed():
-    with pytest.raises(SpecError, match=r"begins with 'mysql': it must be a file, a glob, postgres://.* or spark://"):
-        address("mysql://db/clinic")
+    with pytest.raises(SpecError, match=r"begins with 'mongodb': it must be a file, a glob, postgres://.*spark://.*env://NAME"):
+        address("mongodb://db/clinic")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ python -m benchmarks.engines [--rows 1000000] [--columns 15] [--only dpsynth duc
 
 Each way reads the same Parquet file in a process of its own; their counts are checked to be the same. `dpsynth` opens the file as a release
 does (texts, the schema's rules, codes) and answers from memory; `duckdb` has one GROUP BY a pair on the file; `pandas` reads the file and
-groups by each pair. A million rows take a minute or two; 10^8 rows need 1 GB of disk, and pandas more than 24 GB of memory.
+groups by each pair. A million rows take half a minute; 10^8 rows need 1 GB of disk, and pandas more than 8 GB of memory.
 """
 
 import argparse

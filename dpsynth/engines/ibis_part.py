@@ -74,7 +74,8 @@ def _columns(table: Any) -> Iterator[list[Any]]:
         while rows := answer.fetchmany(BATCH_ROWS):
             columns = zip(*rows, strict=True)
             yield [listed_texts(map(_flag, values) if flag else values) for values, flag in zip(columns, flags, strict=True)]
-        answer.close()
+        if answer is not backend.con:  # DuckDB gives the connection itself, which is the caller's
+            answer.close()
     else:
         for batch in table.to_pyarrow_batches(chunk_size=BATCH_ROWS):
             yield [array_texts(column) for column in batch.columns]

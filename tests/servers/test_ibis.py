@@ -2,10 +2,13 @@
 
 import sqlite3
 
+import polars as pl
+import psycopg
 import pyarrow as pa
 import pytest
 
 import dpsynth as dp
+from dpsynth.engines.catalog import Declared
 from dpsynth.engines.reader import RowSource, open_engine
 from dpsynth.engines.source import open_source
 from dpsynth.engines.texts import array_texts
@@ -13,8 +16,8 @@ from dpsynth.errors import SourceError, SpecError
 from dpsynth.kinds import Boolean, Categorical
 from dpsynth.schema import Schema
 from tests.contracts.engine_contract import ONE_ROW_ONE_PERSON, EngineContract, same
-from tests.engines.test_contract import columns_of
-from tests.servers.test_postgres import PASSWORD, SPEC, TYPED, fill, quoted, without_nul
+from tests.engines.test_contract import arrow_table, columns_of
+from tests.servers.test_postgres import HERE, PASSWORD, SPEC, TYPED, fill, quoted, without_nul
 
 ibis = pytest.importorskip("ibis")
 
@@ -54,6 +57,32 @@ class TestTableOfPostgres(EngineContract):
         return open_engine(open_source(self.connection.table("rows of people")), schema, unit, key=key, threads=threads)
 
 
+@pytest.mark.filterwarnings("ignore:fetch_.* is deprecated:DeprecationWarning")  # Ibis calls DuckDB by names that it is giving up
+class TestTableOfDuckdb(EngineContract):
+    """Whose cursor is the connection itself."""
+
+    @pytest.fixture(autouse=True)
+    def _connection(self):
+        self.connection = ibis.duckdb.connect()
+        yield
+        self.connection.disconnect()
+
+    def build(self, rows, schema, unit, key, folder, threads=None):
+        self.connection.con.register("given", arrow_table(rows, columns_of(rows, schema, unit)))
+        self.connection.con.execute("CREATE OR REPLACE TABLE people AS SELECT * FROM given")
+        engine = open_engine(open_source(self.connection.table("people")), schema, unit, key=key, threads=threads)
+        self.connection.con.execute("DROP TABLE people")  # the connection still serves, and what was opened is never opened again
+        return engine
+
+
+class TestTableOfPolars(EngineContract):
+    """Without a cursor: Ibis gives batches of Arrow."""
+
+    def build(self, rows, schema, unit, key, folder, threads=None):
+        connection = ibis.polars.connect({"people": pl.from_arrow(arrow_table(rows, columns_of(rows, schema, unit)))})
+        return open_engine(open_source(connection.table("people")), schema, unit, key=key, threads=threads)
+
+
 @pytest.mark.parametrize("kind", TYPED)
 def test_typed_columns_have_the_texts_of_parquet(kind, postgres):
     arrow, values = TYPED[kind]
@@ -73,7 +102,7 @@ def test_what_a_column_holds_may_differ_from_what_it_declares(tmp_path):
     values = [1, 0, None, "CANARY", 2.5, b"\xff\x00", True]
     address = sqlite_file([{"x": value} for value in values], ["x"], tmp_path, kind="boolean")
     source = open_source(address, table="people")
-    assert source.declared(()) == (dp.engines.catalog.Declared("x", "boolean", nullable=True),)
+    assert source.declared(()) == (Declared("x", "boolean", nullable=True),)
     (count,) = open_engine(source, Schema((Boolean(name="x", missing=True),)), ONE_ROW_ONE_PERSON).counts([("x",)])
     assert count.sum() == len(values)
     assert count[:2].tolist() == [1, 2]
@@ -91,6 +120,22 @@ def test_an_ibis_table_without_a_database_is_refused():
     with pytest.raises(SourceError, match="connection to a database") as caught:
         open_source(ibis.table({"x": "string"}, name="nowhere"))
     assert caught.value.__context__ is None
+
+
+DRAFTED = "age integer, income double precision, fee numeric(8,2), born date, seen timestamp, member boolean, note text"
+KINDS = ["integer", "number", "number", "date", "datetime", "boolean", "categorical"]
+
+
+def test_a_draft_takes_kinds_from_any_catalog(postgres, tmp_path):
+    """PostgreSQL's own, and SQLite's; no row is read, so none has to be there."""
+    with psycopg.connect(autocommit=True) as connection:
+        connection.execute(f"DROP TABLE IF EXISTS drafted; CREATE TABLE drafted ({DRAFTED})")
+    with sqlite3.connect(tmp_path / "t.db") as connection:
+        connection.execute(f"CREATE TABLE drafted ({DRAFTED})")
+    connection.close()
+    for source in (HERE, f"sqlite://{tmp_path / 't.db'}"):
+        drafted = dp.draft_spec(source, table="drafted")
+        assert [column.kind for column in drafted.columns] == KINDS
 
 
 def refusal(call):

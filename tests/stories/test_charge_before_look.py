@@ -56,7 +56,7 @@ def test_no_row_is_read_before_the_charge(world, monkeypatch):
     from dpsynth.engines.parts import DelimitedPart
 
     seen = []
-    spied(monkeypatch, DelimitedPart, "scan", before=lambda *_: seen.append(world.types()))
+    spied(monkeypatch, DelimitedPart, "scans", before=lambda *_: seen.append(world.types()))
     assert dpsynth("plan", world.spec_file).exit_code == 0
     assert world.run("--rehearse", out=world.folder / "r").exit_code == 0
     assert seen == []

@@ -61,6 +61,11 @@ class Fit:
     mib: float | None = None
     gap: float | None = None
 
+    @property
+    def problem(self) -> tuple[str, str, float, int, str]:
+        """What was fitted, and by what; both estimators are always run together."""
+        return self.data, self.setting, self.sigma, self.cells, self.estimator
+
     def row(self) -> str:
         def shown(value: float | None, form: str) -> str:
             return "-".rjust(int(form.partition(".")[0])) if value is None else format(value, form)
@@ -183,6 +188,12 @@ def ratios(fits: Sequence[Fit]) -> str:
     return "    ratio: " + ", ".join(f"{name} {a / b:.3g}" for name, a, b in known if a is not None and b)
 
 
+def known(path: Path) -> dict[tuple[str, str, float, int, str], Fit]:
+    """The figures that a file has already: those of a problem that is run again give way."""
+    runs = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else []
+    return {fit.problem: fit for fit in (Fit(**run) for run in runs)}
+
+
 def plot(fits: Sequence[Fit], path: Path, title: str) -> Path:
     """Seconds of the second fit against cells of the tree."""
     from matplotlib.figure import Figure
@@ -204,8 +215,8 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", nargs="*", default=TABLES, help="files of codes, networks by name, or the packaged table")
-    parser.add_argument("--sigmas", type=float, nargs="*", default=SIGMAS)
-    parser.add_argument("--cells", type=int, nargs="*", default=CELLS, help="of the trees; the first sigma only")
+    parser.add_argument("--sigmas", type=float, nargs="*", default=SIGMAS, help='of the setting "pairs"')
+    parser.add_argument("--cells", type=int, nargs="*", default=CELLS, help="of the trees, whose sigma is 30")
     parser.add_argument("--pairs", type=int, default=120, help="pairs at most, evenly spaced (default: %(default)s)")
     parser.add_argument("--machine", default=machine(), help="kind of machine, for the record")
     parser.add_argument("--out", type=Path, default=FOLDER / "inference.json")
@@ -214,20 +225,21 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Every table in both settings; what is known so far is written after every problem."""
+    """Every table in both settings; what is known so far is written after every problem, beside what the file had."""
     given = arguments(words)
-    fits: list[Fit] = []
+    fits = known(given.out)
     print(HEADER)
     for table in map(table_named, given.tables):
-        for pairs, sigma, cells in [*((True, s, 0) for s in given.sigmas), *((False, given.sigmas[0], c) for c in given.cells)]:
+        for pairs, sigma, cells in [*((True, s, 0) for s in given.sigmas), *((False, SIGMAS[0], c) for c in given.cells)]:
             found = each_pair(table, sigma, given.pairs) if pairs else one_tree(table, sigma, cells, given.pairs)
-            fits += found
+            fits.update((fit.problem, fit) for fit in found)
             print("\n".join([*(fit.row() for fit in found), ratios(found)]), flush=True)
             facts: dict[str, Any] = {"benchmark": "inference", "schema": SCHEMA, "machine": given.machine, "version": VERSION}
             given.out.parent.mkdir(parents=True, exist_ok=True)
-            given.out.write_text(json.dumps({**facts, "runs": [asdict(fit) for fit in fits]}, indent=1) + "\n", encoding="utf-8")
+            runs = [asdict(fits[each]) for each in sorted(fits)]
+            given.out.write_text(json.dumps({**facts, "runs": runs}, indent=1) + "\n", encoding="utf-8")
     if not given.no_plot:
-        print(f"Plot: {plot(fits, given.out.with_suffix('.png'), f'dpsynth {VERSION}, {given.machine}')}")
+        print(f"Plot: {plot([*fits.values()], given.out.with_suffix('.png'), f'dpsynth {VERSION}, {given.machine}')}")
     return 0
 
 

@@ -39,3 +39,17 @@ def test_a_row_and_its_ratios_show_what_was_taken():
     assert ratios([ours, theirs]).split() == ["ratio:", "measured", "0.5,", "seconds", "0.1,", "seconds_again", "0.5,", "mib", "0.1"]
     assert theirs.row().split() == ["t", "tree", "30", "100", "private-pgm", "0.04000", "-", "10.00", "1.00", "100", "-"]
     assert len(inference.HEADER) <= len(ours.row()) + 2
+
+
+def test_figures_of_a_problem_that_is_run_again_give_way_and_the_others_stay(tmp_path):
+    out = tmp_path / "inference.json"
+    assert inference.known(out) == {}
+    words = ["network-3x200", "--cells", "--pairs", "1", "--out", str(out), "--no-plot"]
+    inference.main([*words, "--sigmas", "5"])
+    inference.main([*words, "--sigmas", "5", "9"])
+    assert sorted((sigma, name) for _, _, sigma, _, name in inference.known(out)) == [
+        (5.0, "maxent"),
+        (5.0, "private-pgm"),
+        (9.0, "maxent"),
+        (9.0, "private-pgm"),
+    ]

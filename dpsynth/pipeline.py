@@ -117,7 +117,7 @@ def _questions(spec: Spec, guarantee: Guarantee) -> Plan:
 
 def strategy_of(spec: Spec) -> Strategy:
     """The spec's strategy, told of its targets, weights and workload."""
-    return strategy_named(spec.strategy, spec.wishes, spec.marginals, zeros_of(spec.schema))
+    return strategy_named(spec.strategy, spec.wishes, spec.marginals, zeros_of(spec.schema), spec.penalty)
 
 
 def epsilon_for_targets(spec: Spec) -> Fraction:
@@ -253,7 +253,7 @@ def certificate(approved: Approved, transcript: Transcript, model: Model, refere
     spec = approved.spec
     rows_from = "the noisy total" if spec.rows is None else "the spec"
     settings = Settings(spec.strategy, spec.estimator, spec.degree, spec.seed, row_count(spec, model), rows_from, spec.format)
-    settings = replace(settings, iterations=spec.iterations, pairs_with=spec.pairs_with, table_cells=spec.table_cells)
+    settings = replace(settings, iterations=spec.iterations, pairs_with=spec.pairs_with, table_cells=spec.table_cells, penalty=spec.penalty)
     heading = Heading(spec.name, spec.purpose, datetime.now(UTC).date().isoformat())
     promises = planned(spec)[1].promises
     schema = whole(spec, approved.guarantee, transcript).schema

@@ -57,8 +57,9 @@ def verify_with_replay(folder: str | Path, ledger: str | Path | None = None) -> 
 def replay_lines(folder: Path) -> Iterator[str]:
     """A sentence for each rule that holds. Raises VerificationFailed or another DpsynthError at the first that does not."""
     bundle = read_bundle(folder)
-    spec = spec_of(bundle.facts)
-    transcript = transcript_from(bundle.facts["exchanges"], read_arrays(folder / MEASUREMENTS))
+    facts = _with_penalty(bundle.facts)
+    spec = spec_of(facts)
+    transcript = transcript_from(facts["exchanges"], read_arrays(folder / MEASUREMENTS))
     approved = Approved(spec, pipeline.planned(spec)[0], None, None)
     measurements = pipeline.replayed(spec, approved.guarantee, transcript)
     questions = len(transcript.exchanges)
@@ -68,9 +69,9 @@ def replay_lines(folder: Path) -> Iterator[str]:
     exact = _same_model(read_arrays(folder / MODEL), model.arrays())
     how = "bit for bit" if exact else f"within {TOLERANCE:g} of the largest value of each array, not bit for bit"
     yield f"the model fitted to these answers ({spec.estimator}) is {MODEL}, {how}"
-    held = bundle.facts["ledger"]
+    held = facts["ledger"]
     expected = pipeline.certificate(approved, transcript, model, LedgerReference(**held) if held is not None else None).facts()
-    _refuse_other_statements(bundle.facts, expected, exact)
+    _refuse_other_statements(facts, expected, exact)
     yield "the certificate says what a run with these answers writes (not compared: day, software, ledger entries)"
     rows = expected["synthesis"]["rows"]
     yield f"the {rows} records drawn from that model with the public seed {spec.seed} are {_same_records(bundle, whole)}"
@@ -90,7 +91,7 @@ def spec_of(facts: Mapping[str, Any]) -> Spec:
         schema=declared_of(dict(facts)),
         unit=PrivacyUnit(unit["id"], unit["max_rows"], unit["neighbours"]),
         **{key: asked[key] for key in ("strategy", "estimator", "degree", "seed", "format", "rows_about", "rows_source")},
-        **{key: asked[key] for key in ("iterations", "table_cells")},
+        **{key: asked[key] for key in ("iterations", "table_cells", "penalty")},
         pairs_with=tuple(asked["pairs_with"]),
         workload=tuple(WorkloadTable(tuple(t["columns"]), t["weight"]) for t in facts["workload"]),
         must_have=tuple(MustHave(tuple(t["columns"])) for t in facts["must_have"]),
@@ -100,6 +101,12 @@ def spec_of(facts: Mapping[str, Any]) -> Spec:
         public=tuple(map(PublicTable.read, facts["public"])),
         registry=Publication.from_facts(facts["registry"]),
     )
+
+
+def _with_penalty(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The same, of a certificate from before it named the penalty of a selection: `aim` had the discount, others none."""
+    asked = facts["synthesis"]
+    return {**facts, "synthesis": {"penalty": "discount" if asked["strategy"] == "aim" else None, **asked}}
 
 
 def _same_model(held: Mapping[str, NDArray[Any]], made: Mapping[str, NDArray[Any]]) -> bool:

@@ -32,6 +32,9 @@ _TREES = ("maxent", "private-pgm")
 ESTIMATORS_OF = {"all-pairs": ("latent-class",), "aim": _TREES, "mst": _TREES, "independent": _TREES}
 """The estimators that fit what a strategy measures; the first is its default."""
 
+PENALTIES = ("discount", "published", "shrunk", "none")
+"""What `aim` may take off a candidate for the noise it would get; the first is the default."""
+
 ITERATIONS = 1000
 """Steps of mirror descent, where the spec does not say."""
 
@@ -59,6 +62,7 @@ class Spec:
     iterations: int | None = None
     pairs_with: tuple[str, ...] = ()
     table_cells: int | None = None
+    penalty: str | None = None
     rows: int | None = None
     seed: int = 0
     format: str = "csv"
@@ -96,6 +100,7 @@ class Spec:
             raise SpecError("targets need columns whose cells are all declared: a promise cannot rest on what is yet to be found")
         self.wishes  # noqa: B018 - refuses targets without rows_about here, not at the first use
         self._check_iterations()
+        self._check_penalty()
         object.__setattr__(self, "pairs_with", tuple(self.pairs_with))
         for section in ("workload", "must_have"):
             object.__setattr__(self, section, self._of_tables(section, getattr(self, section)))
@@ -145,6 +150,14 @@ class Spec:
         object.__setattr__(self, "iterations", ITERATIONS if steps is None else steps)
         _check_range("synthesis.iterations", self.iterations, 1, 10**6)
 
+    def _check_penalty(self) -> None:
+        if self.strategy != "aim":
+            if self.penalty is not None:
+                raise SpecError(f'synthesis.penalty is for the strategy "aim": remove it, {self.strategy!r} has none')
+            return
+        object.__setattr__(self, "penalty", PENALTIES[0] if self.penalty is None else self.penalty)
+        _check_choice("synthesis.penalty", self.penalty, PENALTIES)
+
     def _of_tables(self, section: str, wishes: tuple[Any, ...]) -> tuple[Any, ...]:
         """Targets or weights with their columns in the order of the domain."""
         try:
@@ -180,7 +193,7 @@ class Spec:
 
     def facts(self) -> dict[str, Any]:
         """The spec as canonical values: `Spec.from_facts` reads it back."""
-        names = ("name", "purpose", "source", "table", "delimiter", "ledger", "strategy", "estimator", "format", "rows_source")
+        names = ("name", "purpose", "source", "table", "delimiter", "ledger", "strategy", "estimator", "penalty", "format", "rows_source")
         texts = {key: getattr(self, key) for key in names}
         numbers = {key: getattr(self, key) for key in ("degree", "iterations", "table_cells", "rows", "rows_about", "seed")}
         budget = {"epsilon": canonical.rational_text(self.epsilon), "delta": canonical.rational_text(self.delta)}

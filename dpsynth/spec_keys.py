@@ -100,6 +100,14 @@ KEYS = (
     ),
     Key(
         "synthesis",
+        "penalty",
+        "text",
+        '`"discount"` with aim',
+        '`"discount"`, `"published"`, `"shrunk"`, `"none"`; with `strategy = "aim"`',
+        "What the noise that a table would get takes off its claim to be measured next.",
+    ),
+    Key(
+        "synthesis",
         "rows",
         "whole number",
         "noisy total",

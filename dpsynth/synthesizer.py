@@ -11,6 +11,7 @@ from dpsynth.core.ledger_policy import exact_number
 from dpsynth.engines.reader import open_engine
 from dpsynth.errors import ProtocolError
 from dpsynth.inference.model import Model
+from dpsynth.knowledge import PublicTable
 from dpsynth.pipeline import Approved
 from dpsynth.privacy import Guarantee, PrivacyUnit
 from dpsynth.release.certificate import LedgerReference
@@ -30,7 +31,8 @@ class Synthesizer:
 
     Every `fit` is a release of its own: it charges (epsilon, delta) to the ledger before it reads a row.
     targets: tables that must be accurate, as shares of the public guess rows_about. weights: tables whose error counts more, or less.
-    pairs_with, workload, must_have, table_cells: which tables matter, as in a spec.
+    pairs_with, workload, must_have, table_cells: which tables matter, as in a spec. penalty: of `aim`'s candidates, as in a spec.
+    rows: of a sample; left out: the noisy total. rows_source: where the numbers of rows are published. public: published counts to lean on.
     After it, `model_`, `guarantee_`, `transcript_` and `entry_` (the ledger's id) are there.
     """
 
@@ -50,9 +52,13 @@ class Synthesizer:
         workload: Sequence[WorkloadTable] = (),
         must_have: Sequence[MustHave] = (),
         table_cells: int | None = None,
+        penalty: str | None = None,
         targets: Sequence[Target] = (),
         weights: Sequence[TableWeight] = (),
         rows_about: int | None = None,
+        rows: int | None = None,
+        rows_source: str = "",
+        public: Sequence[PublicTable] = (),
         name: str = "synthesizer",
         purpose: str = "fitted from Python",
     ) -> None:
@@ -74,9 +80,13 @@ class Synthesizer:
             workload=tuple(workload),
             must_have=tuple(must_have),
             table_cells=table_cells,
+            penalty=penalty,
             targets=tuple(targets),
             weights=tuple(weights),
             rows_about=rows_about,
+            rows=rows,
+            rows_source=rows_source,
+            public=tuple(public),
         )
         self._schema = schema
         self._fitted: tuple[Approved, Transcript, LedgerReference | None, Model] | None = None

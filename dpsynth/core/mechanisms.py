@@ -45,18 +45,24 @@ def errors(counts: Sequence[NDArray[np.int64]], question: ErrorsQuestion, unit: 
 
 
 def select(counts: Sequence[NDArray[np.int64]], question: SelectionQuestion, unit: PrivacyUnit, charge: Charge) -> int:
-    """The place of the candidate with the largest noisy score; the score of candidate c is weight_c * |counts_c - estimate_c|_1.
+    """The place of the candidate with the largest noisy score, weight_c * (|counts_c - estimate_c|_1 - penalty_c) for candidate c.
 
     counts: int64[cells] for each candidate, exact, in rows. Scores are integers in units of 2^-16 rows; one unit moves each by at most
     D = k max(weight) 2^16, up or down: they are not monotone. With Gumbel scale s, rho = (2 D / s)^2 / 8.
     Proof: proofs/l1-score.md, proofs/noisy-max.md.
     """
-    scores = np.array([l1_score(*each) for each in zip(counts, question.estimates, question.weights, strict=True)], dtype=np.int64)
+    scores = selection_scores(counts, question)
     sensitivity = question.sensitivity(unit)
     scale = question.noise_scale()
     cost = noisy_max_rho(sensitivity, Fraction(scale))
     charge(Event("noisy-max", (), sensitivity, Fraction(scale), len(scores), cost, question.digest()))
     return noise.noisy_argmax(scores, scale)
+
+
+def selection_scores(counts: Sequence[NDArray[np.int64]], question: SelectionQuestion) -> NDArray[np.int64]:
+    """int64[candidates], from -2^61 to 2^62: the scores of a selection, exact; its penalties are the same whatever the counts."""
+    tables = zip(counts, question.estimates, question.weights, question.penalties, strict=True)
+    return np.array([l1_score(*each) for each in tables], dtype=np.int64)
 
 
 def cut(counts: NDArray[np.int64], question: QuantileQuestion, unit: PrivacyUnit, charge: Charge) -> int:
@@ -100,8 +106,8 @@ def labels(counts: Mapping[str, int], question: LabelsQuestion, unit: PrivacyUni
     return Labels(tuple(texts[place] for place in first), np.array([noisy[place] for place in first], dtype=np.int64))
 
 
-def l1_score(counts: NDArray[np.int64], estimate: NDArray[np.int64], weight: int) -> int:
-    """weight * sum over cells of |counts 2^16 - estimate|, exact: with fewer than 2^40 rows on either side it is below 2^62."""
+def l1_score(counts: NDArray[np.int64], estimate: NDArray[np.int64], weight: int, penalty: int = 0) -> int:
+    """weight * (sum over cells of |counts 2^16 - estimate| - penalty), exact: with fewer than 2^40 rows on either side it is below 2^62."""
     if len(counts) != len(estimate):
         raise ValueError(f"an estimate must have the {len(counts)} cells of its table, got {len(estimate)}")
-    return weight * int(np.abs((counts << SCORE_BITS) - estimate).sum())
+    return weight * (int(np.abs((counts << SCORE_BITS) - estimate).sum()) - penalty)

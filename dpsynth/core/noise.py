@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-COUNT_LIMIT = 1 << 62
+COUNT_LIMIT = (1 << 62) - 1
 """Counts and scores beyond this are refused before the draw: no sum or difference of two of them overflows int64."""
 
 
@@ -46,7 +46,7 @@ def _exact(values: NDArray[np.int64]) -> list[int]:
     if values.dtype != np.int64 or values.ndim != 1:
         raise TypeError(f"noise is added to int64[cells], got {values.dtype} with {values.ndim} axes")
     if len(values) and (values.min() < -COUNT_LIMIT or values.max() > COUNT_LIMIT):
-        raise OverflowError("a count or score is beyond 2^62, where sums are no longer exact")
+        raise OverflowError("a count or score is at or beyond 2^62, where sums are no longer exact")
     exact: list[int] = values.tolist()
     return exact
 

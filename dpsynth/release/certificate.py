@@ -46,6 +46,7 @@ class Settings:
     iterations: int | None = None
     pairs_with: tuple[str, ...] = ()
     table_cells: int | None = None
+    penalty: str | None = None
 
     def facts(self) -> dict[str, Any]:
         return {**vars(self), "pairs_with": list(self.pairs_with)}

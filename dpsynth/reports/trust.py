@@ -108,7 +108,7 @@ def settings_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     """How the records were made, in words."""
     s = facts["synthesis"]
     return [
-        ("Strategy", s["strategy"]),
+        ("Strategy", s["strategy"] + (f", with the penalty “{s['penalty']}” for noise" if s.get("penalty") else "")),
         ("Estimator", s["estimator"]),
         ("Accuracy matters for", _workload(facts)),
         ("Synthetic rows", f"{count(s['rows'])}, from {s['rows_from']}"),

@@ -5,13 +5,13 @@ as candidates, selection by a noisy maximum over those that the model has room f
 annealing, a last round on all that remains. Differences, none of which costs privacy:
 
 - one-way tables get a fixed share of the budget: with the noise of a first round they would stay bad;
-- the score is an exact integer. What measuring a table would still leave of its error discounts the table's weight instead of being
-  subtracted (`discount`): both are public. AIM's own sqrt(2 / pi) sigma cells is the cost without shrinkage, many times too high here.
-  On UCI Adult at epsilon 1 pairs are off by .0240 with the discount, .0246 with AIM's cost subtracted, .0269 with the shrunk one;
+- the score is an exact integer, and so is the penalty for what measuring a table would still leave of its error. AIM's own
+  (`penalty = "published"`) is the error without shrinkage, which is too high here; `strategies.penalty` has the others. On UCI Adult at
+  epsilon 1 and delta 1e-9 the records' pairs are off by .0255 with the discount and with AIM's (means of 10 runs, each +- .0003), by .0267
+  with the shrunk one and .0323 with none (of 3);
 - the model shrinks (see `inference.maxent`), so the test that lowers the noise compares with what noise would do to a shrunk table.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -20,13 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.domain import Clique, Domain
+from dpsynth.errors import SpecError
 from dpsynth.inference.growth import Growth, growth
 from dpsynth.inference.maxent import Fitted, MaxEnt
 from dpsynth.inference.support import support_of
 from dpsynth.inference.zeros import Zeros
 from dpsynth.privacy import PrivacyUnit, Rho, gaussian_rho, noisy_max_rho
-from dpsynth.questions import LARGEST_WEIGHT, ROWS_LIMIT, SelectionQuestion, score_estimate, sigma_for
+from dpsynth.questions import LARGEST_WEIGHT, ROWS_LIMIT, SelectionQuestion, score_estimate, score_penalty, sigma_for
 from dpsynth.strategies.independent import divided_singles, measure_tables, must_tables, planned_singles, singles
+from dpsynth.strategies.penalty import DEFAULT_PENALTY, PENALTIES, noise_alone
 from dpsynth.strategies.selection import planned_selections, scale_for
 from dpsynth.strategies.strategy import CELL_LIMIT, Plan, PlannedQuestion, planned_tables, refuse_large
 from dpsynth.transcript import Asker, Measurement, measure, select
@@ -46,26 +48,28 @@ ROUNDS_PER_COLUMN = 16
 MODEL_CELLS = 1 << 19
 """Cells of the model's tables when the whole budget is used."""
 
-TYPICAL = 0.05
-"""Share of the rows that the model is taken to misplace in a table nobody has measured."""
-
 ROUND_TOLERANCE = 0.1
 """Of the fits between rounds: their tables only have to find the next candidate."""
 
 
 @dataclass(frozen=True)
 class Aim:
-    """Adaptive and iterative. workload: None for all marginals of up to two columns. discount: whether costly tables count for less.
+    """Adaptive and iterative. workload: None for all marginals of up to two columns.
 
     zeros: part of every model from the first on, so what they explain is not measured, and the tree they need is counted.
+    penalty: of candidates for the noise they would get, one of `PENALTIES`.
     """
 
     wishes: Wishes = NO_WISHES
     workload: Workload | None = None
     zeros: Zeros = ()
-    discount: bool = True
+    penalty: str = DEFAULT_PENALTY
     model_cells: int = MODEL_CELLS
     name: str = "aim"
+
+    def __post_init__(self) -> None:
+        if self.penalty not in PENALTIES:
+            raise SpecError(f"synthesis.penalty must be one of {list(PENALTIES)}, got {self.penalty!r}")
 
     def plan(self, domain: Domain, unit: PrivacyUnit, cap: Rho) -> Plan:
         """One-way tables, tables that must be measured, and as many rounds as the first noise allows: annealing makes fewer of them."""
@@ -118,14 +122,14 @@ class Aim:
         return State((*state.tables, *table), state.growth.grown(chosen), sigma, scale, chosen, estimates[chosen], fitted.potentials, last)
 
     def _question(self, estimates: Mapping[Clique, Vector], sigma: float, scale: float) -> SelectionQuestion:
-        """Candidates weighted by their relevance and by the part of their error that measuring would take away, from 1 to 32."""
-        workload = self.workload
+        """Candidates weighted by their relevance, from 1 to 32, with the penalty for noise of `sigma` rows."""
+        penalty, workload = PENALTIES[self.penalty], self.workload
         worth = [
-            (1 if workload is None else workload.relevance(clique)) * (1 - left_after(table, sigma) if self.discount else 1)
-            for clique, table in estimates.items()
+            (1 if workload is None else workload.relevance(clique)) * penalty.factor(table, sigma) for clique, table in estimates.items()
         ]
         weights = tuple(max(1, round(LARGEST_WEIGHT * each / max(worth))) for each in worth)
-        return SelectionQuestion(tuple(estimates), tuple(map(score_estimate, estimates.values())), weights, scale)
+        penalties = tuple(score_penalty(penalty.rows(table, sigma)) for table in estimates.values())
+        return SelectionQuestion(tuple(estimates), tuple(map(score_estimate, estimates.values())), weights, scale, penalties)
 
     def _candidates(self, domain: Domain) -> tuple[Clique, ...]:
         """The downward closure of the workload, without tables that are too large."""
@@ -187,22 +191,6 @@ def round_cost(unit: PrivacyUnit, sigma: float, scale: float) -> Fraction:
     """What a selection and a table cost."""
     selection = noisy_max_rho(unit.max_rows * LARGEST_WEIGHT, Fraction(scale))
     return selection.value + gaussian_rho(unit.max_rows, Fraction(sigma)).value
-
-
-def left_after(table: Vector, sigma: float) -> float:
-    """The part of a table's error that is expected to stay once it has been measured.
-
-    sum sqrt(v_i sigma^2 / (v_i + sigma^2)) / sum sqrt(v_i),    v_i = f m_i with sqrt(2 / pi) sum sqrt(v_i) = 2 TYPICAL N
-    """
-    return noise_alone(table, sigma) / (2 * TYPICAL * max(float(table.sum()), 1.0))
-
-
-def noise_alone(table: Vector, sigma: float) -> float:
-    """Expected sum of absolute errors of a measured and shrunk table, in rows; see `left_after`."""
-    root = np.sqrt(np.maximum(table, 0.0))
-    before = math.sqrt(math.pi / 2) * 2 * TYPICAL * max(float(table.sum()), 1.0)
-    spread = root * (before / max(float(root.sum()), 1e-300))
-    return math.sqrt(2 / math.pi) * float((spread * sigma / np.sqrt(spread**2 + sigma**2)).sum())
 
 
 def _estimates(fitted: Fitted, cliques: Sequence[Clique]) -> list[Vector]:

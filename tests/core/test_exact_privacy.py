@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dpsynth.core import mechanisms, noise
-from dpsynth.core.mechanisms import l1_score
+from dpsynth.core.mechanisms import selection_scores
 from dpsynth.domain import Domain
 from dpsynth.privacy import PrivacyUnit
 from dpsynth.questions import SelectionQuestion
@@ -51,13 +51,12 @@ def worst_ratio(question, domain, rows, k):
 
 
 def scores_of(question, domain, table):
-    counts = ListedRows(domain, table).counts(question.candidates)
-    return [l1_score(*each) for each in zip(counts, question.estimates, question.weights, strict=True)]
+    return selection_scores(ListedRows(domain, table).counts(question.candidates), question)
 
 
-def question_about(domain, estimates, weights=(1, 1), scale=2.0):
+def question_about(domain, estimates, weights=(1, 1), scale=2.0, penalties=()):
     tables = tuple(np.array(e, dtype=np.float64) * 65536 for e in estimates)
-    return SelectionQuestion((("a",), ("b",)), tuple(t.astype(np.int64) for t in tables), weights, scale)
+    return SelectionQuestion((("a",), ("b",)), tuple(t.astype(np.int64) for t in tables), weights, scale, penalties)
 
 
 OPPOSED = question_about(DOMAINS[0], ([0, 0], [9, 9]))
@@ -68,6 +67,9 @@ QUESTIONS = [
     (DOMAINS[0], question_about(DOMAINS[0], ([1, 1.5], [0.25, 2]), scale=0.7)),
     (DOMAINS[0], question_about(DOMAINS[0], ([0, 0], [9, 9]), weights=(2, 5), scale=9.0)),
     (DOMAINS[1], question_about(DOMAINS[1], ([0.5, 1, 2], [4, 0]), scale=1.0)),
+    (DOMAINS[0], question_about(DOMAINS[0], ([0, 0], [9, 9]), weights=(2, 5), scale=9.0, penalties=(0, 16 << 16))),
+    (DOMAINS[1], question_about(DOMAINS[1], ([0.5, 1, 2], [4, 0]), scale=1.0, penalties=(3 << 16, 5 << 15))),
+    (DOMAINS[1], question_about(DOMAINS[1], ([0, 0, 0], [1, 1]), scale=1.0, penalties=(1 << 56, 1 << 56))),
 ]
 
 

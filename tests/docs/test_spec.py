@@ -17,8 +17,9 @@ from dpsynth.privacy import PrivacyUnit
 from dpsynth.publication import Publication
 from dpsynth.reports import registry
 from dpsynth.schema import COLUMN_KEYS, SHARED_KEYS, column_from, keys_of
-from dpsynth.spec import ESTIMATORS_OF, FORMATS, Spec, spec_from
+from dpsynth.spec import ESTIMATORS_OF, FORMATS, PENALTIES, Spec, spec_from
 from dpsynth.spec_keys import ENTRIES, KEYS, SECTIONS, reference
+from dpsynth.strategies import penalty
 from dpsynth.strategies.registry import DEFAULT_STRATEGY, STRATEGIES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "spec.md").read_text(encoding="utf-8")
@@ -45,7 +46,7 @@ OTHER_VALUES = {
     "release.name": "z", "release.purpose": "why", "data.source": "z.parquet", "data.table": "z", "unit.id": "person", "unit.max_rows": 1,
     "unit.neighbours": "add-remove", "budget.ledger": "z", "budget.epsilon": 2, "budget.delta": Decimal("1e-7"),
     "synthesis.strategy": "independent", "synthesis.degree": 3, "synthesis.estimator": "private-pgm", "synthesis.rows": 10,
-    "synthesis.iterations": 50, "synthesis.pairs_with": ["x"], "synthesis.table_cells": 1000,
+    "synthesis.iterations": 50, "synthesis.pairs_with": ["x"], "synthesis.table_cells": 1000, "synthesis.penalty": "shrunk",
     "synthesis.rows_about": 500, "synthesis.seed": 5, "synthesis.format": "parquet",
     "registry.title": "Z", "registry.slug": "z-2030", "registry.curators": ["a", "b"], "registry.curator_type": "Government",
     "registry.description": "z", "registry.region": "Z", "registry.sector": "Technology", "registry.published": "2030-01-31",
@@ -125,6 +126,7 @@ def test_each_key_of_a_section_is_accepted_and_used(key):
     value = OTHER_VALUES[f"{key.section}.{key.name}"]
     strategy = {"strategy": "mst"} if key.name == "estimator" else {}  # not every strategy takes every estimator
     strategy |= {"strategy": "mst", "estimator": "private-pgm"} if key.name == "iterations" else {}
+    strategy |= {"strategy": "aim"} if key.name == "penalty" else {}
     spec = spec_from({**MINIMAL, key.section: {**MINIMAL.get(key.section, {}), **strategy, key.name: value}}, Path())
     assert held(spec, key) == (tuple(value) if isinstance(value, list) else value)
 
@@ -142,7 +144,7 @@ def test_each_stated_default_of_a_section_is_the_real_one(key):
         assert not held(spec, key)  # what nobody said is asked for, or comes from the run, when an entry is made
         return
     in_words = {"noisy total": None, "not stated": None, "the strategy's first": ESTIMATORS_OF[spec.strategy][0]}
-    in_words |= {"1000 steps": None, "none": (), "the strategy's own limit": None}
+    in_words |= {"1000 steps": None, "none": (), "the strategy's own limit": None, '`"discount"` with aim': None}
     assert held(spec, key) == (in_words[key.default] if key.default in in_words else tomllib.loads(f"v = {key.default.strip('`')}")["v"])
 
 
@@ -245,6 +247,17 @@ def test_a_spec_with_a_workload_reads_its_own_facts_back():
     assert (again.facts(), again.marginals, again.iterations) == (spec.facts(), spec.marginals, 7)
 
 
+def test_the_penalty_is_for_aim_alone_which_always_has_one():
+    specs = {name: spec_from({**MINIMAL, "synthesis": {"strategy": name}}, Path()) for name in STRATEGIES}
+    assert {name: spec.penalty for name, spec in specs.items()} == {**dict.fromkeys(STRATEGIES), "aim": penalty.DEFAULT_PENALTY}
+    spec = spec_from({**MINIMAL, "synthesis": {"strategy": "aim", "penalty": "published"}}, Path())
+    assert Spec.from_facts(spec.facts()).penalty == spec.penalty == "published"
+    with pytest.raises(SpecError, match=r'synthesis\.penalty is for the strategy "aim": remove it, \'mst\' has none'):
+        spec_from({**MINIMAL, "synthesis": {"strategy": "mst", "penalty": "none"}}, Path())
+    with pytest.raises(SpecError, match=r"synthesis\.penalty must be one of \['discount', 'published', 'shrunk', 'none'\], got 'x'"):
+        spec_from({**MINIMAL, "synthesis": {"strategy": "aim", "penalty": "x"}}, Path())
+
+
 def test_the_example_of_targets_is_part_of_a_spec():
     _, text, *_ = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     columns = {name: {"kind": "boolean"} for name in ("age", "education", "occupation", "sex")}
@@ -329,6 +342,9 @@ def test_the_listed_choices_are_the_real_ones():
     assert quoted(key_named("synthesis.strategy").default) == {DEFAULT_STRATEGY}
     assert quoted(key_named("synthesis.estimator").allowed) == set(ESTIMATORS)
     assert quoted(key_named("synthesis.format").allowed) == set(FORMATS)
+    assert quoted(key_named("synthesis.penalty").allowed.split(";")[0]) == set(PENALTIES)
+    assert tuple(penalty.PENALTIES) == PENALTIES
+    assert quoted(key_named("synthesis.penalty").default) == {PENALTIES[0]} == {penalty.DEFAULT_PENALTY}
     assert quoted(key_named("columns.NAME.kind").allowed) == set(COLUMN_KEYS)
 
 

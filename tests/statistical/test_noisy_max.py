@@ -39,3 +39,14 @@ def test_a_curators_selection_follows_the_scores_of_the_rows():
     scores = [2 + 2, 0]  # |3 - 1| + |0 - 2| and 3 (|1 - 1| + |2 - 2|), in rows
     curator = Curator(rows, PrivacyUnit(), Rho.up(question.cost(PrivacyUnit()).value * DRAWS))
     assert significance([curator.ask(question).selected for _ in range(DRAWS)], scores, 4.0) > FALSE_ALARM / 10
+
+
+@pytest.mark.parametrize(("penalties", "scores"), [((3, 0), (4 - 3, 0)), ((0, 2), (4, 3 * (0 - 2))), ((9, 1), (4 - 9, 3 * (0 - 1)))])
+def test_a_curators_selection_follows_the_scores_less_their_penalties(penalties, scores):
+    rows = ListedRows(TWO_BY_TWO, [(0, 0), (0, 1), (0, 1)])
+    estimates = tuple(np.array(rows_estimated, dtype=np.int64) << 16 for rows_estimated in ([1, 2], [1, 2]))
+    question = SelectionQuestion((("a",), ("b",)), estimates, (1, 3), 4.0, tuple(rows << 16 for rows in penalties))
+    curator = Curator(rows, PrivacyUnit(), Rho.up(question.cost(PrivacyUnit()).value * DRAWS))
+    picks = [curator.ask(question).selected for _ in range(DRAWS)]
+    assert significance(picks, scores, 4.0) > FALSE_ALARM / 10
+    assert significance(picks, (4, 0), 4.0) < FALSE_ALARM / 10  # what they would be without

@@ -159,6 +159,18 @@ def test_every_fit_is_charged_and_the_third_is_refused(world, frame):
     assert len(synth.sample(3)) == 3
 
 
+def test_a_synthesizer_takes_what_is_published(world, frame):
+    """Counts to lean on, and the number of rows of a sample."""
+    cells = world.spec().schema.domain.size["sex"]
+    published = dp.PublicTable(("sex",), tuple(range(1, cells + 1)), "public: yearbook")
+    synth = synthesizer(world, public=[published], rows=25, rows_source="public: yearbook").fit(frame)
+    assert synth.spec.public == (published,)
+    assert [fact.source for fact in synth.spec.stated() if "rows" in fact.what] == ["public: yearbook"]
+    assert len(synth.sample()) == 25
+    with pytest.raises(SpecError, match="public"):
+        synthesizer(world, rows=25, rows_source="a colleague")
+
+
 def test_a_synthesizer_takes_keywords_only_and_must_be_fitted(world):
     with pytest.raises(TypeError):
         dp.Synthesizer(world.spec().schema, dp.PrivacyUnit())

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dpsynth.core.mechanisms import l1_score
+from dpsynth.core.mechanisms import l1_score, selection_scores
 from dpsynth.errors import BudgetRefused
 from dpsynth.privacy import PrivacyUnit
 from dpsynth.questions import ErrorsQuestion, MarginalQuestion
@@ -41,8 +41,7 @@ class ExactAsker:
         if isinstance(question, ErrorsQuestion):
             exact = [l1_score(self.counts(c), e, 1) for c, e in zip(question.cliques, question.estimates, strict=True)]
             return Answer(errors=self.noise(np.array(exact, dtype=np.int64), question.noise_scale()).astype(np.int64))
-        scores = [l1_score(self.counts(c), e, w) for c, e, w in zip(question.candidates, question.estimates, question.weights, strict=True)]
-        return Answer(selected=int(self.choose(scores)))
+        return Answer(selected=int(self.choose(selection_scores([self.counts(c) for c in question.candidates], question))))
 
 
 class BlindAsker:

@@ -14,9 +14,10 @@ from dpsynth.errors import SpecError
 from dpsynth.inference.junction import tree_cells
 from dpsynth.inference.maxent import MaxEnt
 from dpsynth.privacy import PrivacyUnit, Rho
-from dpsynth.questions import MarginalQuestion, SelectionQuestion, score_estimate, total_cost
+from dpsynth.questions import LARGEST_PENALTY, MarginalQuestion, SelectionQuestion, score_estimate, total_cost
 from dpsynth.strategies import aim
-from dpsynth.strategies.aim import Aim, left_after, noise_alone
+from dpsynth.strategies.aim import Aim
+from dpsynth.strategies.penalty import PENALTIES, noise_alone
 from dpsynth.transcript import Measurement
 from dpsynth.workload import Workload, all_marginals, all_with, listed
 from tests.strategies.exact import BlindAsker, ExactAsker
@@ -38,7 +39,17 @@ def asker_of(seed):
     return ExactAsker(DOMAIN, joint(seed), HIGH, noise=lambda counts, sigma: np.rint(counts + rng.normal(0, sigma, len(counts))))
 
 
-def plain_aim(asker, model_cells=10**9):
+def plain_penalty(penalty, table, sigma):
+    """(factor of the weight, rows that are subtracted), written down without arrays."""
+    typical = math.sqrt(math.pi / 2) * 0.1 * max(sum(table), 1) / sum(math.sqrt(max(m, 0)) for m in table)
+    deviations = [typical * math.sqrt(max(m, 0)) for m in table]
+    shrunk = math.sqrt(2 / math.pi) * sum(math.sqrt(v * v * sigma**2 / (v * v + sigma**2)) for v in deviations)
+    unshrunk = math.sqrt(2 / math.pi) * sigma * len(table)
+    left = shrunk / (0.1 * max(sum(table), 1))
+    return {"discount": (1 - left, 0), "published": (1, unshrunk), "shrunk": (1, shrunk), "none": (1, 0)}[penalty]
+
+
+def plain_aim(asker, penalty, model_cells=10**9):
     """AIM written down in one piece: cold fits, trees from nothing, no caches. Returns what was measured."""
     domain, cap = asker.domain, float(asker.remaining().value)
     singles = [(column,) for column in domain.columns]
@@ -59,10 +70,12 @@ def plain_aim(asker, model_cells=10**9):
         cliques = [m.clique for m in measured]
         room = max(int(model_cells * spent / cap), tree_cells(domain, cliques))
         fits = [c for c in candidates if len(c) == 1 or tree_cells(domain, [*cliques, c]) <= room]
-        worth = [sum(len(set(c) & set(s)) for s in candidates) * (1 - left_after(model.marginal(c), sigma)) for c in fits]
+        taken = [plain_penalty(penalty, model.marginal(c), sigma) for c in fits]
+        worth = [sum(len(set(c) & set(s)) for s in candidates) * factor for c, (factor, _) in zip(fits, taken, strict=True)]
         weights = [max(1, round(32 * w / max(worth))) for w in worth]
         scores = [
-            w * int(np.abs((asker.counts(c) << 16) - score_estimate(model.marginal(c))).sum()) for c, w in zip(fits, weights, strict=True)
+            w * (int(np.abs((asker.counts(c) << 16) - score_estimate(model.marginal(c))).sum()) - round(rows * 65536))
+            for c, w, (_, rows) in zip(fits, weights, taken, strict=True)
         ]
         chosen = fits[asker.choose(scores)]
         before = model.marginal(chosen)
@@ -88,15 +101,17 @@ def shared_noise(seed):
 def with_noise(seed):
     """Exact answers and reproducible noise for tables and selections."""
     rng = np.random.default_rng(seed)
-    choose = lambda scores: int(np.argmax(np.array(scores, dtype=float) * np.exp(0.3 * rng.normal(size=len(scores)))))  # noqa: E731
+    noise = lambda scores: 0.1 * np.ptp(scores) * rng.normal(size=len(scores))  # noqa: E731
+    choose = lambda scores: int(np.argmax(np.array(scores, dtype=float) + noise(np.array(scores, dtype=float))))  # noqa: E731
     return ExactAsker(DOMAIN, joint(seed), CAP, noise=shared_noise(seed), choose=choose)
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_the_choices_are_those_of_a_plain_reference_with_the_same_noise(seed, monkeypatch):
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_the_choices_are_those_of_a_plain_reference_with_the_same_noise(penalty, seed, monkeypatch):
     monkeypatch.setattr(aim, "ROUND_TOLERANCE", 1e-8)  # a warm fit then ends where a cold one does
-    ours = [(m.clique, m.sigma) for m in Aim(workload=all_marginals(DOMAIN, 2)).measure(with_noise(seed))]
-    plain = plain_aim(with_noise(seed))
+    ours = [(m.clique, m.sigma) for m in Aim(workload=all_marginals(DOMAIN, 2), penalty=penalty).measure(with_noise(seed))]
+    plain = plain_aim(with_noise(seed), penalty)
     assert [clique for clique, _ in ours] == [clique for clique, _ in plain]
     np.testing.assert_allclose([sigma for _, sigma in ours], [sigma for _, sigma in plain], rtol=1e-3)
     assert len(ours) > len(DOMAIN.columns) + 5
@@ -155,7 +170,7 @@ def test_only_candidates_that_the_model_has_room_for_are_offered():
 
 def test_the_workload_decides_what_is_offered_and_how_it_counts():
     asker = BlindAsker(DOMAIN, HIGH)
-    Aim(workload=all_with(DOMAIN, "c"), discount=False).measure(asker)
+    Aim(workload=all_with(DOMAIN, "c"), penalty="none").measure(asker)
     question = asker.questions[-2]
     assert set(question.candidates) == {(c,) for c in DOMAIN.columns} | {DOMAIN.clique(("c", x)) for x in "abde"}
     weights = dict(zip(question.candidates, question.weights, strict=True))
@@ -184,13 +199,30 @@ def test_columns_that_no_pair_can_join_get_the_whole_budget():
     assert [q.what for q in Aim().plan(domain, PrivacyUnit(), HIGH).questions] == ["one-way table"] * 2
 
 
-def test_what_measuring_leaves_of_an_error_is_a_share_that_grows_with_the_noise():
-    table = np.array([1000.0, 10.0, 0.0, 300.0])
-    shares = [left_after(table, sigma) for sigma in (0.01, 10.0, 100.0, 1e9)]
-    assert shares == sorted(shares)
-    assert shares[0] == pytest.approx(0, abs=1e-3)
-    assert shares[-1] == pytest.approx(1)
-    assert left_after(np.zeros(3), 10.0) <= 1
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_a_question_states_the_penalty_of_each_candidate_for_the_noise_it_would_get(penalty):
+    asker = asker_of(5)
+    Aim(penalty=penalty).measure(asker)
+    _, question, table, *_ = asker.questions
+    estimates = [estimate / 65536 for estimate in question.estimates]
+    expected = [plain_penalty(penalty, estimate, table.sigmas[0]) for estimate in estimates]
+    assert question.penalties == pytest.approx([65536 * rows for _, rows in expected], rel=1e-6, abs=1)
+    assert question.weights == tuple(max(1, round(32 * factor / max(f for f, _ in expected))) for factor, _ in expected)
+    assert any(question.penalties) == (penalty in ("published", "shrunk"))
+
+
+def test_a_penalty_beyond_what_a_score_holds_is_the_largest_one():
+    domain, cap = Domain(("a", "b"), (1 << 8, 1 << 7)), Rho(Fraction(1, 1 << 48))
+    asker = BlindAsker(domain, cap)
+    Aim(penalty="published").measure(asker)
+    first = next(q for q in asker.questions if isinstance(q, SelectionQuestion))
+    assert dict(zip(first.candidates, first.penalties, strict=True))[("a", "b")] == LARGEST_PENALTY
+    assert total_cost(asker.questions, asker.unit) <= cap
+
+
+def test_an_unknown_penalty_is_refused():
+    with pytest.raises(SpecError, match=r"synthesis.penalty must be one of \['discount', 'published', 'shrunk', 'none'\], got 'dear'"):
+        Aim(penalty="dear")
 
 
 def test_a_budget_too_small_is_refused_in_the_plan():

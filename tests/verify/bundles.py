@@ -32,7 +32,7 @@ FILES = ("synthetic.csv", "measurements.npz", "model.npz")
 
 
 def answered(cap, track):
-    """A transcript with tables, then on the Gaussian track noisy errors and on the other one a selection, then a table."""
+    """A transcript with tables, then on the Gaussian track noisy errors and on the other one a selection with a penalty, then a table."""
     curator = Curator(ListedRows(SCHEMA.domain, ROWS), UNIT, cap, track)
     curator.ask(MarginalQuestion((("sex",), ("age",), ("smokes",)), (40.0, 40.0, 41.5)))
     pairs = (("sex", "age"), ("age", "smokes"))
@@ -40,7 +40,7 @@ def answered(cap, track):
     if track == GDP:
         chosen = pairs[int(curator.ask(ErrorsQuestion(pairs, estimates, 60.0)).errors.argmax())]
     else:
-        chosen = pairs[curator.ask(SelectionQuestion(pairs, estimates, (1, 3), 200.0)).selected]
+        chosen = pairs[curator.ask(SelectionQuestion(pairs, estimates, (1, 3), 200.0, (0, 3 << 16))).selected]
     curator.ask(MarginalQuestion((chosen,), (50.0,)))
     return curator.transcript()
 

@@ -12,8 +12,8 @@ from dpsynth.questions import ErrorsQuestion, MarginalQuestion, SelectionQuestio
 ZEROS = np.zeros(2, dtype=np.int64)
 
 
-def selection(estimates=(ZEROS, ZEROS), weights=(1, 2), scale=5.0):
-    return SelectionQuestion((("a",), ("b",)), estimates, weights, scale)
+def selection(estimates=(ZEROS, ZEROS), weights=(1, 2), scale=5.0, penalties=()):
+    return SelectionQuestion((("a",), ("b",)), estimates, weights, scale, penalties)
 
 
 def errors(estimates=(ZEROS, ZEROS), sigma=5.0, cliques=(("a",), ("b",))):
@@ -41,6 +41,31 @@ def test_numpys_floats_are_taken_as_the_number_they_are():
 def test_weights_that_are_no_small_whole_number_are_refused(weight):
     with pytest.raises(SpecError, match="must be a whole number from 1 to 32"):
         selection(weights=(1, weight))
+
+
+@pytest.mark.parametrize("penalty", [-1, (1 << 56) + 1, 1.0, True, np.int64(1), "1", None, Fraction(1), float("nan")])
+def test_penalties_that_are_no_whole_number_of_at_most_two_to_the_40_rows_are_refused(penalty):
+    with pytest.raises(SpecError, match=r"the penalty of \['b'\] must be a whole number from 0 to 72057594037927936 \(2\^40 rows\)"):
+        selection(penalties=(1, penalty))
+
+
+def test_penalties_are_one_a_candidate_or_none_and_cost_nothing():
+    for some in ((1,), (1, 2, 3)):
+        with pytest.raises(SpecError, match="one penalty or none at all"):
+            selection(penalties=some)
+    assert selection().penalties == selection(penalties=[0, 0]).penalties == (0, 0)
+    given = [7, 8]
+    question = selection(penalties=given)
+    given[0] = 0
+    assert question.penalties == (7, 8)
+    assert question.cost(PrivacyUnit()) == selection().cost(PrivacyUnit())
+
+
+def test_a_question_without_penalties_is_named_as_before_there_were_any():
+    """The digest that releases made before penalties have on record."""
+    asked = selection(estimates=(ZEROS, np.array([0, 1], dtype=np.int64)))
+    assert asked.digest() == "85bb4a5946b78672461107f4fb4e22b7ab6a1f65d0b30fa2263a5cf8a84fe5cb"
+    assert selection(penalties=(0, 0)).digest() == selection().digest()
 
 
 @pytest.mark.parametrize("estimate", [np.zeros(2), np.zeros(2, dtype=np.int32), np.zeros((1, 2), dtype=np.int64), [0, 0], None, 5])
@@ -115,6 +140,9 @@ def test_digests_tell_questions_apart():
         selection(estimates=(other, ZEROS)),
         selection(weights=(2, 1)),
         selection(scale=5.5),
+        selection(penalties=(0, 1)),
+        selection(penalties=(1, 0)),
+        selection(penalties=(1, 1)),
         errors(),
         errors(sigma=5.5),
         errors((ZEROS, other)),

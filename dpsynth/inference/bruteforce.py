@@ -53,7 +53,7 @@ class BruteForce:
         with threadpool_limits(1):
             for order in range(1, max(map(len, parts), default=0) + 1):
                 lower = _model(domain, joint, rows, FitReport(self.name, False, 0, 0.0, 0.0, cells))
-                targets = tuple(shrunk(parts, order, lower, support).values())
+                targets = tuple(shrunk(parts, order, lower.marginal, support).values())
                 joint, gap, steps = joint_fit(explicit(domain, targets, weights(targets), rows, base), self.tolerance, self.steps)
                 largest = max(largest, gap)
         report = FitReport(self.name, largest <= self.tolerance, steps, largest, self.tolerance, cells)

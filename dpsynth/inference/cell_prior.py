@@ -16,6 +16,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.inference import mixture_kernel
+
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
@@ -28,7 +30,7 @@ SAMPLE = 1 << 12
 COMPARED, COMPARED_STEPS = 1 << 10, 20
 """Cells and steps that are enough to compare two predictions."""
 CHUNK = 1 << 12
-"""Cells whose posteriors are computed at once: 2 MB a matrix."""
+"""Cells whose posteriors are computed at once: 2 MB."""
 
 
 def posterior(noisy: Vector, noise: float, predicted: Vector) -> tuple[Vector, Vector]:
@@ -36,58 +38,32 @@ def posterior(noisy: Vector, noise: float, predicted: Vector) -> tuple[Vector, V
 
     noisy, predicted: float64[cells] in rows, the prediction not negative. The variance is at most the noise's.
     """
-    far = max(float(np.abs(noisy).max()), float(predicted.max()), noise)
+    far = _far(noisy, noise, predicted)
     every = max(1, len(noisy) // SAMPLE)
-    shares = _mixture(_likelihood(noisy[::every], noise, *_components(predicted[::every], far)))
+    likelihood, _ = _likelihood(noisy[::every], noise, predicted[::every], far)
+    shares = mixture_kernel.mixture(likelihood, EM_STEPS)
     mean, variance = np.empty_like(noisy), np.empty_like(noisy)
     for start in range(0, len(noisy), CHUNK):
         part = slice(start, start + CHUNK)
-        mean[part], variance[part] = _moments(noisy[part], noise, *_components(predicted[part], far), shares)
+        own = likelihood[part] if every == 1 else _likelihood(noisy[part], noise, predicted[part], far)[0]
+        mixture_kernel.moments(noisy[part], noise, predicted[part], RATIOS, WIDTH, far, shares, own, mean[part], variance[part])
     return mean, variance
 
 
 def evidence(noisy: Vector, noise: float, predicted: Vector) -> float:
     """Log likelihood of a noisy table under the mixture fitted to it, up to a constant that the prediction does not change."""
-    far = max(float(np.abs(noisy).max()), float(predicted.max()), noise)
     every = -(-len(noisy) // COMPARED)
-    seen, centres, variances = noisy[::every], *_components(predicted[::every], far)
-    total = variances + noise**2
-    logs = -0.5 * ((seen[:, None] - centres) ** 2 / total + np.log(total))
-    highest = logs.max(axis=1, keepdims=True)
-    likelihood = np.exp(logs - highest)
-    return float(every * (np.log(likelihood @ _mixture(likelihood, COMPARED_STEPS)) + highest[:, 0]).sum())
+    likelihood, tops = _likelihood(noisy[::every], noise, predicted[::every], _far(noisy, noise, predicted))
+    return float(every * mixture_kernel.evidence(likelihood, tops, mixture_kernel.mixture(likelihood, COMPARED_STEPS)))
 
 
-def _components(predicted: Vector, far: float) -> tuple[Matrix, Matrix]:
-    """Centres and variances, float64[cells, components]: empty, the ratios, open."""
-    column = predicted[:, None]
-    ratios = column * RATIOS
-    nothing = np.zeros_like(column)
-    return np.hstack([nothing, ratios, column]), np.hstack([nothing, (WIDTH * ratios) ** 2, np.full_like(column, far**2)])
+def _far(noisy: Vector, noise: float, predicted: Vector) -> float:
+    """Standard deviation of the open component."""
+    return max(float(np.abs(noisy).max()), float(predicted.max()), noise)
 
 
-def _likelihood(noisy: Vector, noise: float, centres: Matrix, variances: Matrix) -> Matrix:
-    """Of each cell under each component, relative to the largest of the cell."""
-    total = variances + noise**2
-    logs = -0.5 * ((noisy[:, None] - centres) ** 2 / total + np.log(total))
-    return np.asarray(np.exp(logs - logs.max(axis=1, keepdims=True)))
-
-
-def _mixture(likelihood: Matrix, steps: int = EM_STEPS) -> Vector:
-    """g: float64[components], after a fixed number of EM steps from equal shares; the last steps to the maximum only sharpen it."""
-    cells, components = likelihood.shape
-    shares = np.full(components, 1 / components)
-    across = np.ascontiguousarray(likelihood.T)
-    for _ in range(steps):
-        shares *= across @ (1 / (likelihood @ shares)) / cells
-    return shares
-
-
-def _moments(noisy: Vector, noise: float, centres: Matrix, variances: Matrix, shares: Vector) -> tuple[Vector, Vector]:
-    weights = _likelihood(noisy, noise, centres, variances) * shares
-    weights /= weights.sum(axis=1, keepdims=True)
-    shrink = variances / (variances + noise**2)
-    means = centres + shrink * (noisy[:, None] - centres)
-    mean = (weights * means).sum(axis=1)
-    variance = (weights * (shrink * noise**2 + (means - mean[:, None]) ** 2)).sum(axis=1)
-    return np.maximum(mean, 0.0), np.minimum(variance, noise**2)
+def _likelihood(noisy: Vector, noise: float, predicted: Vector, far: float) -> tuple[Matrix, Vector]:
+    """Of each cell under each component, and the exponents that were taken out of each cell's."""
+    found, tops = np.empty((len(noisy), len(RATIOS) + 2)), np.empty(len(noisy))
+    mixture_kernel.likelihoods(np.ascontiguousarray(noisy), noise, np.ascontiguousarray(predicted), RATIOS, WIDTH, far, found, tops)
+    return found, tops

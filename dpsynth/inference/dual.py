@@ -11,20 +11,19 @@ Its primal is the maximum over p of N H(p) - sum_A |P_A mu_A - r_A|^2 / (2 w_A).
 b(x) is 0 where structural zeros forbid a record and 1 elsewhere; entropy is then that of distributions over what is left.
 """
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.domain import Clique
+from dpsynth.inference import descent_kernel, tree_kernel
 from dpsynth.inference.flat import Layout
 from dpsynth.inference.junction import JunctionTree
-from dpsynth.inference.lattice import Lattice, lattice
-from dpsynth.inference.propagation import Calibrated, downward, upward
+from dpsynth.inference.program import Program, program
+from dpsynth.inference.propagation import Calibrated
 from dpsynth.inference.residuals import Residual
-from dpsynth.inference.support import bases
 from dpsynth.inference.zeros import Zeros
 
 Table = NDArray[np.float64]
@@ -33,12 +32,13 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """The dual at one theta: value, gradient (flat, in rows), the model's marginals mu_A (float64[shape of A], in rows)."""
+    """The dual at one theta: value, gradient (flat, in rows), the model's marginals mu_A (flat, in rows), the duality gap."""
 
     theta: Vector
     value: float
     gradient: Vector
-    marginals: tuple[Table, ...]
+    marginals: Vector
+    gap: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,25 +61,9 @@ class Dual:
         return Layout(tuple(part.clique for part in self.parts), tuple(part.values.shape for part in self.parts))
 
     @cached_property
-    def members(self) -> tuple[tuple[int, ...], ...]:
-        """For each node the places of the residuals whose potentials it carries; each residual is carried once."""
-        carried: list[list[int]] = [[] for _ in self.tree.nodes]
-        for i, part in enumerate(self.parts):
-            carried[_node(self.tree, part.clique)].append(i)
-        return tuple(map(tuple, carried))
-
-    @cached_property
-    def lattices(self) -> tuple[Lattice, ...]:
-        """For each node the lattice of the residuals it carries."""
-        return tuple(
-            lattice(self.tree.domain, node, [self.parts[i].clique for i in own])
-            for node, own in zip(self.tree.nodes, self.members, strict=True)
-        )
-
-    @cached_property
-    def bases(self) -> tuple[Table, ...]:
-        """For each node log b, as it broadcasts over the node's table; empty where every record is possible."""
-        return bases(self.tree, self.zeros) if self.zeros else ()
+    def program(self) -> Program:
+        """What the compiled loops do: tables of theta, then of log b."""
+        return program(self.tree, [*self.layout.cliques, *(zero.clique for zero in self.zeros)])
 
     @cached_property
     def weight_of_each(self) -> Vector:
@@ -93,47 +77,40 @@ class Dual:
 
     def tables(self, flat: Vector) -> list[Table]:
         """Views of a flat vector as one table for each residual."""
-        return [flat[where].reshape(part.values.shape) for where, part in zip(self.layout.slices, self.parts, strict=True)]
+        return self.layout.split(flat)
 
     def at(self, theta: Vector) -> Point:
         """Everything about the dual at theta, from one propagation."""
-        tables = self._potentials(theta)
-        log_z = upward(self.tree, tables)
-        downward(self.tree, tables)
-        marginals = self._marginals(tables)
-        gradient = self.layout.interactions(np.concatenate([np.zeros(0), *(table.reshape(-1) for table in marginals)]))
-        pull = self.weight_of_each * theta
-        gradient += pull
-        gradient -= self.target
-        value = self.total * log_z - float(theta @ self.target) + 0.5 * float(pull @ theta)
-        return Point(theta, value, gradient, marginals)
+        places, memory, cells = self.program, *self._room
+        log_z = self._up(theta)
+        tree_kernel.down(places.nodes, places.tops, places.steps, places.members, places.order, memory, cells, self.total)
+        marginals = memory[places.given : places.given + len(theta)].copy()
+        gradient = self.layout.interactions(marginals.copy())
+        value, gap = descent_kernel.slope(theta, self.weight_of_each, self.target, gradient)
+        return Point(theta, self.total * log_z + value, gradient, marginals, gap)
 
     def model(self, theta: Vector) -> Calibrated:
         """The distribution at theta."""
-        tables = self._potentials(theta)
-        log_z = upward(self.tree, tables)
-        return Calibrated(self.tree, tuple(tables), log_z)
+        log_z, (memory, cells) = self._up(theta), self._room
+        tree_kernel.chain(self.program.nodes, memory, cells)
+        self.__dict__.pop("_room")  # the model keeps the cells: a large tree is held once
+        starts = self.program.nodes[:, 0].tolist()
+        shapes = map(self.tree.domain.shape, self.tree.nodes)
+        chain = (cells[start : start + math.prod(shape)].reshape(shape) for start, shape in zip(starts, shapes, strict=True))
+        return Calibrated(self.tree, tuple(chain), log_z)
 
-    def gap(self, gradient: Vector) -> float:
-        """Dual minus primal where the gradient is as given: sum_A |gradient_A|^2 / (2 w_A)."""
-        return 0.5 * float(gradient @ (gradient / self.weight_of_each))
+    @cached_property
+    def _room(self) -> tuple[Vector, Vector]:
+        """`memory`, with log b in its place, and `cells`."""
+        memory, cells = np.zeros(self.program.memory), np.empty(self.program.cells)
+        start = self.layout.length
+        for zero in self.zeros:
+            memory[start : start + zero.allowed.size] = np.where(zero.allowed, 0.0, -np.inf).reshape(-1)
+            start += zero.allowed.size
+        return memory, cells
 
-    def _potentials(self, theta: Vector) -> list[Table]:
-        """For each node the logarithm of its factor, a new table."""
-        tables = self.tables(theta)
-        found = [own.lift([tables[i] for i in places]) for own, places in zip(self.lattices, self.members, strict=True)]
-        for node, base in enumerate(self.bases):
-            found[node] += base
-        return found
-
-    def _marginals(self, beliefs: Sequence[Table]) -> tuple[Table, ...]:
-        found: dict[int, Table] = {}
-        for own, places, belief in zip(self.lattices, self.members, beliefs, strict=True):
-            found.update(zip(places, own.lower(belief), strict=True))
-        return tuple(self.total * found[i] for i in range(len(self.parts)))
-
-
-def _node(tree: JunctionTree, clique: Clique) -> int:
-    node = tree.host(clique)
-    assert node is not None, "a junction tree holds every clique it was made from"
-    return node
+    def _up(self, theta: Vector) -> float:
+        places, memory, cells = self.program, *self._room
+        memory[: len(theta)] = theta
+        sums = np.empty(places.rows)
+        return float(tree_kernel.up(places.nodes, places.tops, places.steps, places.members, places.order, memory, cells, sums))

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 
-import networkx as nx
-
 from dpsynth.domain import Clique, Domain
 from dpsynth.errors import SpecError
-from dpsynth.workload import maximal
 
-Neighbours = dict[int, set[int]]
-Cost = Callable[[Domain, Neighbours, int], tuple[float, float]]
+Sizes = Sequence[int]
+Neighbours = Sequence[int]
+"""Of each column, as bits; columns by their place in the domain."""
+
+Cost = Callable[[Sizes, Neighbours, int], tuple[int, int, int]]
 
 CELL_LIMIT = 1 << 26
 """Cells of all node tables together: 512 MB for each float64 copy, of which a fit holds about four."""
@@ -66,9 +66,21 @@ class JunctionTree:
 
     def host(self, clique: Clique) -> int | None:
         """The smallest node that holds all columns of the clique (the first of equals), None where there is none."""
-        wanted = set(clique)
-        holding = [i for i, node in enumerate(self.nodes) if wanted.issubset(node)]
-        return min(holding, key=lambda i: self.domain.cells(self.nodes[i]), default=None)
+        order, holding = self._holding
+        nodes = (1 << len(order)) - 1
+        for column in clique:
+            nodes &= holding[column]
+        return order[(nodes & -nodes).bit_length() - 1] if nodes else None
+
+    @cached_property
+    def _holding(self) -> tuple[list[int], dict[str, int]]:
+        """Nodes by size, and for each column those that hold it, as bits in that order."""
+        order = sorted(range(len(self.nodes)), key=lambda i: self.domain.cells(self.nodes[i]))
+        holding = dict.fromkeys(self.domain.columns, 0)
+        for bit, i in enumerate(order):
+            for column in self.nodes[i]:
+                holding[column] |= 1 << bit
+        return order, holding
 
 
 def _join(domain: Domain, separator: Clique, parent: Clique) -> Join:
@@ -112,71 +124,105 @@ def elimination_order(domain: Domain, cliques: Iterable[Clique]) -> Clique:
 
 def _best(domain: Domain, cliques: Iterable[Clique]) -> tuple[Clique, list[Clique]]:
     """Orders and groups by three greedy costs: fewest new edges, smallest table, fewest cells joined by new edges."""
-    graph: nx.Graph = nx.Graph()
-    graph.add_nodes_from(range(len(domain.columns)))
+    joined = [0] * len(domain.columns)
     for clique in cliques:
-        graph.add_edges_from(combinations(sorted(domain.position[column] for column in domain.clique(clique)), 2))
-    tried = [_eliminated(domain, graph, cost) for cost in (_new_edges, _table, _new_cells)]
+        bits = _bits(domain, domain.clique(clique))
+        for v in _columns(bits):
+            joined[v] |= bits & ~(1 << v)
+    tried = [_eliminated(domain, joined, cost) for cost in (_by_edges, _by_table, _by_cells)]
     return min(tried, key=lambda each: sum(domain.cells(group) for group in each[1]))
 
 
-def _eliminated(domain: Domain, graph: nx.Graph, cost: Cost) -> tuple[Clique, list[Clique]]:
+def _eliminated(domain: Domain, joined: Sequence[int], cost: Cost) -> tuple[Clique, list[Clique]]:
     """Columns by the cheapest one left, ties to the earlier, and the maximal groups this makes."""
-    neighbours = {v: set(graph.adj[v]) for v in graph.nodes}
-    costs = {v: cost(domain, neighbours, v) for v in neighbours}
+    neighbours = list(joined)
+    costs = {v: cost(domain.sizes, neighbours, v) for v in range(len(neighbours))}
     order, groups = [], []
-    while neighbours:
-        chosen = min(costs, key=lambda v: (costs[v], v))
-        around = neighbours.pop(chosen)
+    while costs:
+        chosen = min(costs, key=costs.__getitem__)
+        around = neighbours[chosen]
         del costs[chosen]
         order.append(domain.columns[chosen])
-        groups.append(tuple(domain.columns[v] for v in sorted({chosen, *around})))
-        for v in around:
-            neighbours[v] = (neighbours[v] | around) - {v, chosen}
-        touched = around.union(*(neighbours[v] for v in around))
-        costs.update({v: cost(domain, neighbours, v) for v in touched})
-    return tuple(order), sorted(maximal(groups), key=lambda group: [domain.position[column] for column in group])
+        groups.append(around | 1 << chosen)
+        touched = around
+        for v in _columns(around):
+            neighbours[v] = (neighbours[v] | around) & ~(1 << v | 1 << chosen)
+            touched |= neighbours[v]
+        for v in _columns(touched):
+            costs[v] = cost(domain.sizes, neighbours, v)
+    largest = [group for i, group in enumerate(groups) if not any(group & earlier == group for earlier in groups[:i])]
+    return tuple(order), [tuple(domain.columns[v] for v in group) for group in sorted(map(_columns, largest))]
 
 
-def _new_edges(domain: Domain, neighbours: Neighbours, v: int) -> tuple[float, float]:
-    return len(_fill(neighbours, v)), _size(domain, neighbours, v)
+def _by_edges(sizes: Sizes, neighbours: Neighbours, v: int) -> tuple[int, int, int]:
+    return sum(len(missing) for _, missing in _fill(neighbours, v)), _cells(sizes, neighbours, v), v
 
 
-def _table(domain: Domain, neighbours: Neighbours, v: int) -> tuple[float, float]:
-    return _size(domain, neighbours, v), len(_fill(neighbours, v))
+def _by_table(sizes: Sizes, neighbours: Neighbours, v: int) -> tuple[int, int, int]:
+    return _cells(sizes, neighbours, v), sum(len(missing) for _, missing in _fill(neighbours, v)), v
 
 
-def _new_cells(domain: Domain, neighbours: Neighbours, v: int) -> tuple[float, float]:
-    return sum(domain.sizes[a] * domain.sizes[b] for a, b in _fill(neighbours, v)), _size(domain, neighbours, v)
+def _by_cells(sizes: Sizes, neighbours: Neighbours, v: int) -> tuple[int, int, int]:
+    joined = sum(sizes[a] * sum(sizes[b] for b in missing) for a, missing in _fill(neighbours, v))
+    return joined, _cells(sizes, neighbours, v), v
 
 
-def _fill(neighbours: Neighbours, v: int) -> list[tuple[int, int]]:
-    return [(a, b) for a, b in combinations(sorted(neighbours[v]), 2) if b not in neighbours[a]]
+def _fill(neighbours: Neighbours, v: int) -> list[tuple[int, list[int]]]:
+    """Neighbours of a column, each with the later ones that it is not joined to, where there are any."""
+    left, found = neighbours[v], []
+    for a in _columns(left):
+        left &= left - 1
+        if missing := left & ~neighbours[a]:
+            found.append((a, _columns(missing)))
+    return found
 
 
-def _size(domain: Domain, neighbours: Neighbours, v: int) -> float:
-    return math.log(domain.sizes[v]) + math.fsum(math.log(domain.sizes[u]) for u in neighbours[v])
+def _cells(sizes: Sizes, neighbours: Neighbours, v: int) -> int:
+    return math.prod([sizes[u] for u in _columns(neighbours[v])], start=sizes[v]) if neighbours[v] else sizes[v]
+
+
+def _bits(domain: Domain, columns: Iterable[str]) -> int:
+    return sum(1 << domain.position[column] for column in columns)
+
+
+def _columns(bits: int) -> list[int]:
+    """Places of the bits that are set, in order."""
+    found = []
+    while bits:
+        found.append((bits & -bits).bit_length() - 1)
+        bits &= bits - 1
+    return found
 
 
 def _rooted(domain: Domain, groups: Sequence[Clique]) -> JunctionTree:
     """Joins groups by a maximum spanning tree and orders them from the largest group outwards."""
-    shared: nx.Graph = nx.Graph()
-    shared.add_nodes_from(range(len(groups)))
-    sets = [frozenset(group) for group in groups]
-    shared.add_weighted_edges_from((i, j, len(sets[i] & sets[j])) for i, j in combinations(range(len(groups)), 2))
-    tree = nx.maximum_spanning_tree(shared)
+    edges = _spanning([_bits(domain, group) for group in groups])
     root = max(range(len(groups)), key=lambda i: (domain.cells(groups[i]), -i))
     order, parent = [root], {root: -1}
     for group in order:
-        for other in sorted(tree.adj[group]):
+        for other in sorted(edges[group]):
             if other not in parent:
                 parent[other] = group
                 order.append(other)
     place = {group: i for i, group in enumerate(order)}
-    separators = [domain.clique(sets[g] & sets[parent[g]]) if parent[g] >= 0 else () for g in order]
+    separators = [domain.clique(set(groups[g]).intersection(groups[parent[g]])) if parent[g] >= 0 else () for g in order]
     nodes = tuple(s + _by_size(domain, (c for c in groups[g] if c not in s)) for g, s in zip(order, separators, strict=True))
     parents = tuple(place[parent[g]] if parent[g] >= 0 else -1 for g in order)
     return JunctionTree(domain, nodes, parents, tuple(separators))
+
+
+def _spanning(groups: Sequence[int]) -> list[list[int]]:
+    """Neighbours of each group in a spanning tree whose groups share as many columns as can be: Kruskal's algorithm."""
+    part = list(range(len(groups)))
+    edges: list[list[int]] = [[] for _ in groups]
+    shared = ((-(groups[i] & groups[j]).bit_count(), i, j) for i, j in combinations(range(len(groups)), 2))
+    for _, i, j in sorted(shared):
+        if part[i] != part[j]:
+            edges[i].append(j)
+            edges[j].append(i)
+            old, new = part[j], part[i]
+            part = [new if p == old else p for p in part]
+    return edges
 
 
 def _by_size(domain: Domain, columns: Iterable[str]) -> Clique:

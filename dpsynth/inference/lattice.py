@@ -1,4 +1,4 @@
-"""Tables over subsets of a node's columns, spread over the node and summed back, by way of shared tables one column apart."""
+"""How a node's table is summed to parts of its columns, by way of shared tables one column apart."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,11 @@ Table = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Step:
-    """A table on the way. host: place of the table that is one column wider; axis: of that column in it; across: its shape there."""
+    """A table on the way. host: place of the table that is one column wider; axis: of that column in it."""
 
     shape: tuple[int, ...]
     host: int
     axis: int
-    across: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -34,23 +33,8 @@ class Lattice:
     turns: tuple[tuple[int, ...], ...]
     back: tuple[tuple[int, ...], ...]
 
-    def lift(self, tables: Sequence[Table]) -> Table:
-        """float64[shape of the node]: the sum of the cliques' tables, each spread over the node; a new table in C order."""
-        sums: list[Table | None] = [None] * len(self.steps)
-        for place, turn, table in zip(self.places, self.turns, tables, strict=True):
-            sums[place] = np.array(table.transpose(turn), order="C")
-        for place in reversed(range(1, len(self.steps))):
-            step = self.steps[place]
-            table, known = _known(sums[place]).reshape(step.across), sums[step.host]
-            if known is None:
-                known = sums[step.host] = np.empty(self.steps[step.host].shape)
-                known[...] = table
-            else:
-                known += table
-        return np.zeros(self.steps[0].shape) if sums[0] is None else sums[0]
-
     def lower(self, table: Table) -> list[Table]:
-        """The transpose of `lift`: the node's table summed to each clique."""
+        """The node's table summed to each clique."""
         found: list[Table] = [table]
         for step in self.steps[1:]:
             found.append(np.add.reduce(found[step.host], axis=step.axis))
@@ -64,16 +48,14 @@ def lattice(domain: Domain, node: Clique, cliques: Sequence[Clique]) -> Lattice:
     _route(domain, node, dict.fromkeys(along), host_of)
     order = [node, *sorted(host_of, key=len, reverse=True)]
     place = {clique: i for i, clique in enumerate(order)}
-    steps = (Step(domain.shape(node), -1, -1, ()), *(_step(domain, clique, host_of[clique], place) for clique in order[1:]))
+    steps = (Step(domain.shape(node), -1, -1), *(_step(domain, clique, host_of[clique], place) for clique in order[1:]))
     turns = tuple(tuple(clique.index(column) for column in turned) for clique, turned in zip(cliques, along, strict=True))
     back = tuple(tuple(turned.index(column) for column in clique) for clique, turned in zip(cliques, along, strict=True))
     return Lattice(steps, tuple(place[clique] for clique in along), turns, back)
 
 
 def _step(domain: Domain, clique: Clique, host: Clique, place: Mapping[Clique, int]) -> Step:
-    axis = next(i for i, column in enumerate(host) if column not in clique)
-    across = tuple(1 if i == axis else domain.size[column] for i, column in enumerate(host))
-    return Step(domain.shape(clique), place[host], axis, across)
+    return Step(domain.shape(clique), place[host], next(i for i, column in enumerate(host) if column not in clique))
 
 
 def _route(domain: Domain, wide: Clique, cliques: Iterable[Clique], host_of: dict[Clique, Clique]) -> None:
@@ -86,8 +68,3 @@ def _route(domain: Domain, wide: Clique, cliques: Iterable[Clique], host_of: dic
         host_of.setdefault(narrow, wide)
         _route(domain, narrow, [clique for clique in left if column not in clique], host_of)
         left = [clique for clique in left if column in clique]
-
-
-def _known(table: Table | None) -> Table:
-    assert table is not None, "every step but the node carries a clique or leads to one"
-    return table

@@ -60,15 +60,15 @@ def residuals(domain: Domain, measurements: Sequence[Measurement]) -> dict[Cliqu
 
 def interaction(table: Table) -> Table:
     """The part of a table that no proper subset of its axes explains: the mean along each axis is subtracted in turn."""
-    for axis in range(table.ndim):
-        table = table - table.mean(axis=axis, keepdims=True)
+    for axis, size in enumerate(table.shape):
+        table = table - np.add.reduce(table, axis=axis, keepdims=True) / size
     return table
 
 
 def marginalised(table: Table, clique: Clique, onto: Clique) -> Table:
     """float64[shape of clique] summed over the columns that are not in `onto` (a subset, in the same order)."""
     dropped = tuple(axis for axis, column in enumerate(clique) if column not in onto)
-    return np.asarray(table.sum(axis=dropped))
+    return np.asarray(np.add.reduce(table, axis=dropped)) if dropped else table
 
 
 def table_of(parts: Mapping[Clique, Table], clique: Clique) -> Table:

@@ -12,7 +12,7 @@ forbid hold 0, with no variance.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 
 from dpsynth.domain import Clique
 from dpsynth.inference.cell_prior import posterior
-from dpsynth.inference.dual import Dual
-from dpsynth.inference.model import Model
+from dpsynth.inference.mixture_kernel import met
 from dpsynth.inference.neighbours import predicted
 from dpsynth.inference.residuals import Residual, interaction, marginalised, subsets, table_of
 from dpsynth.inference.support import Support
 
 Table = NDArray[np.float64]
+Marginal = Callable[[Clique], Table]
+"""float64[cells] in rows, of any clique."""
 
 SOFTNESS = 1e-3
 """w_A per posterior variance of A's cells: how far the fit may stay from its targets for the sake of entropy and of each other."""
@@ -43,15 +44,15 @@ LEAST_VARIANCE = 1e-6
 SWEEPS, SETTLED = 50, 1e-3
 
 
-def shrunk(parts: Mapping[Clique, Residual], order: int, model: Model, support: Support | None = None) -> dict[Clique, Residual]:
-    """Targets for a fit of all residuals of up to `order` columns, from a model of those of fewer.
+def shrunk(parts: Mapping[Clique, Residual], order: int, marginal: Marginal, support: Support | None = None) -> dict[Clique, Residual]:
+    """Targets for a fit of all residuals of up to `order` columns, from the marginals of a model of those of fewer.
 
     The `variance` of a target is what the data leave open about its cells, in rows^2. support: None where every cell can occur.
     """
     found: dict[Clique, list[Residual]] = {clique: [] for clique in parts if 0 < len(clique) <= order}
     for clique in parts:
         if len(clique) == order:
-            table, variance = _table(parts, clique, model, support)
+            table, variance = _table(parts, clique, marginal(clique), support)
             for part in subsets(clique):
                 if part:
                     value = interaction(marginalised(table, clique, part))
@@ -65,12 +66,12 @@ def weights(targets: Sequence[Residual]) -> NDArray[np.float64]:
     return np.array([max(SOFTNESS * part.variance, math.sqrt(part.variance) / STEEPEST) for part in targets])
 
 
-def noise_loss(dual: Dual) -> float:
+def noise_loss(targets: Sequence[Residual], weight: NDArray[np.float64]) -> float:
     """What noise is expected to add to the dual's misfit: sum_A dof_A s_A^2 / (2 w_A); 1 where there is no freedom at all."""
-    return math.fsum(p.dof * p.variance / (2 * w) for p, w in zip(dual.parts, dual.weights.tolist(), strict=True)) or 1.0
+    return math.fsum(t.dof * t.variance / (2 * w) for t, w in zip(targets, weight.tolist(), strict=True)) or 1.0
 
 
-def _table(parts: Mapping[Clique, Residual], clique: Clique, model: Model, support: Support | None) -> tuple[Table, float]:
+def _table(parts: Mapping[Clique, Residual], clique: Clique, lower: Table, support: Support | None) -> tuple[Table, float]:
     """The denoised table of a clique and the mean posterior variance of its cells."""
     noisy = _sum(parts, clique)
     noise = math.sqrt(parts[clique].variance)
@@ -78,7 +79,7 @@ def _table(parts: Mapping[Clique, Residual], clique: Clique, model: Model, suppo
     seen = noisy[here]
     trust = max(0.0, 1 - UNSHRUNK / max(parts[clique].dof, 1))
     mean, variance = np.zeros_like(noisy), np.zeros_like(noisy)
-    expected = predicted(noisy, noise, model.marginal(clique).reshape(noisy.shape))
+    expected = predicted(noisy, noise, lower.reshape(noisy.shape))
     found, left = posterior(seen, noise, expected[here])
     mean[here], variance[here] = trust * found + (1 - trust) * seen, trust * left + (1 - trust) * noise**2
     margins = [(part, _sum(parts, part), _extra(parts, clique, part)) for part in combinations(clique, len(clique) - 1)]
@@ -97,23 +98,14 @@ def _extra(parts: Mapping[Clique, Residual], clique: Clique, part: Clique) -> fl
 
 
 def _met(clique: Clique, mean: Table, variance: Table, margins: Sequence[tuple[Clique, Table, float]]) -> Table:
-    """Block Gauss-Seidel for the multipliers a_B of n = T + V sum_B a_B: v_B a_B = y_B - margin_B(n)."""
+    """The solution n = T + V sum_B a_B, with a multiplier a_B for each cell of each margin: v_B a_B = y_B - margin_B(n)."""
     table = mean.copy()
-    known = []
-    for part, target, precision in margins:
-        axis = next(i for i, column in enumerate(clique) if column not in part)
-        if precision > 0 and part:
-            known.append((axis, np.expand_dims(target, axis), 1 / precision, variance.sum(axis=axis, keepdims=True)))
-    multipliers = [np.zeros_like(target) for _, target, _, _ in known]
-    for _ in range(SWEEPS if known else 0):
-        largest = 0.0
-        for i, (axis, target, noise, spread) in enumerate(known):
-            change = (target - table.sum(axis=axis, keepdims=True) - noise * multipliers[i]) / (noise + spread)
-            multipliers[i] += change
-            table += variance * change
-            largest = max(largest, float((np.abs(change) * np.sqrt(noise + spread)).max()))
-        if largest <= SETTLED:
-            break
+    known = [(part, target, 1 / precision) for part, target, precision in margins if precision > 0 and part]
+    if known:
+        axes = [next(i for i, column in enumerate(clique) if column not in part) for part, _, _ in known]
+        places = np.array([(table.shape[axis], math.prod(table.shape[axis + 1 :])) for axis in axes], dtype=np.int64)
+        targets, noises = np.concatenate([target.reshape(-1) for _, target, _ in known]), np.array([noise for _, _, noise in known])
+        met(table.reshape(-1), variance.reshape(-1), places, targets, noises, SWEEPS, SETTLED)
     return table
 
 

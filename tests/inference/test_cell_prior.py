@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dpsynth.inference import cell_prior
+from dpsynth.inference import cell_prior, mixture_kernel
 from dpsynth.inference.cell_prior import posterior
 
 
@@ -23,12 +23,39 @@ def direct(noisy, noise, predicted, shares, far):
     return mean, float(weight @ (grid - mean) ** 2)
 
 
+def slow(noisy, noise, predicted, steps):
+    """Log likelihood of each cell under each component, and shares after EM, by the formulas of the module."""
+    far = max(abs(noisy).max(), predicted.max(), noise)
+    column = predicted[:, None]
+    centres = np.hstack([0 * column, column * cell_prior.RATIOS, column])
+    total = np.hstack([0 * column, (cell_prior.WIDTH * column * cell_prior.RATIOS) ** 2, 0 * column + far**2]) + noise**2
+    logs = -0.5 * ((noisy[:, None] - centres) ** 2 / total + np.log(total))
+    shares = np.full(logs.shape[1], 1 / logs.shape[1])
+    for _ in range(steps):
+        weights = np.exp(logs - logs.max(axis=1, keepdims=True)) * shares
+        shares = (weights / weights.sum(axis=1, keepdims=True)).mean(axis=0)
+    return logs, shares
+
+
+def test_likelihoods_mixture_and_evidence_are_those_of_the_formulas():
+    rng = np.random.default_rng(6)
+    predicted = rng.uniform(0, 300, 50)
+    noisy = predicted * rng.gamma(1, 1, 50) + rng.normal(0, 9, 50)
+    logs, shares = slow(noisy, 9.0, predicted, cell_prior.COMPARED_STEPS)
+    found, tops = cell_prior._likelihood(noisy, 9.0, predicted, max(abs(noisy).max(), predicted.max(), 9.0))
+    np.testing.assert_allclose(found, np.exp(logs - tops[:, None]), rtol=1e-9, atol=1e-300)
+    np.testing.assert_allclose(mixture_kernel.mixture(found, cell_prior.COMPARED_STEPS), shares, rtol=1e-9, atol=1e-30)
+    highest = logs.max(axis=1)
+    expected = float((np.log(np.exp(logs - highest[:, None]) @ shares) + highest).sum())
+    assert cell_prior.evidence(noisy, 9.0, predicted) == pytest.approx(expected)
+
+
 def test_it_is_the_posterior_under_its_mixture():
     rng = np.random.default_rng(0)
     predicted = rng.uniform(20, 400, 60)
     noisy = predicted * rng.gamma(2, 0.5, 60) + rng.normal(0, 25, 60)
     far = max(abs(noisy).max(), predicted.max(), 25.0)
-    shares = cell_prior._mixture(cell_prior._likelihood(noisy, 25.0, *cell_prior._components(predicted, far)))
+    shares = mixture_kernel.mixture(cell_prior._likelihood(noisy, 25.0, predicted, far)[0], cell_prior.EM_STEPS)
     assert shares.sum() == pytest.approx(1)
     mean, variance = posterior(noisy, 25.0, predicted)
     for i in range(0, 60, 7):

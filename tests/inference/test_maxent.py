@@ -32,6 +32,13 @@ def test_every_marginal_is_that_of_brute_force(name):
         assert ours.marginal(query).sum() == pytest.approx(ours.total)
 
 
+def test_a_pair_that_no_larger_table_holds_is_part_of_every_level():
+    domain = Domain(tuple("abcde"), (2, 3, 2, 2, 3))
+    measurements = measured(domain, [("a", "b", "c", "d"), ("d", "e"), ("a", "e")], 2000, 5.0)
+    ours, oracle = MaxEnt(tolerance=1e-10).fit(domain, measurements), BruteForce(tolerance=1e-12).fit(domain, measurements)
+    np.testing.assert_allclose(ours.marginal(domain.columns), oracle.marginal(domain.columns), atol=0.2)
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.sets(st.sampled_from("abcd"), max_size=3), max_size=4),

@@ -29,8 +29,14 @@ from dpsynth.labels import LABEL_LETTERS
 from dpsynth.privacy import PrivacyUnit
 from dpsynth.schema import Schema
 
-MEMORY_LIMIT = "2GiB"
+MEMORY_MIB = 2048
 """What DuckDB may hold before it spills to its private folder, in the clear: its encryption of spills needs an extension."""
+
+ROOM = 8
+"""Rows are sorted by unit in parts of an eighth of the memory: DuckDB's windows spill, and fail all the same where they need much more."""
+
+ID_BYTES = 64
+"""Of a row that is being sorted, beside its codes."""
 
 FETCH_ROWS = 1 << 17
 UNREADABLE = (
@@ -118,7 +124,9 @@ def _codes(
             for scan in _scans(parts, schema, unit):
                 with _coded(connection, scan, schema, unit) as query:
                     connection.execute(f"INSERT INTO coded {query}")
-            _fetch(connection, _bounded_sql("coded", cells, key, unit.max_rows), cells, pieces)
+            ((rows,),) = connection.execute("SELECT count(*) FROM coded").fetchall()
+            for some in _some_units(rows, ID_BYTES + sum(code_dtype(column.size).itemsize for column in columns)):
+                _fetch(connection, _bounded_sql(f"SELECT * FROM coded WHERE {some}", cells, key, unit.max_rows), cells, pieces)
     arrays = pieces.joined()
     held = {column.name: array for column, array in zip(columns, arrays, strict=True)}
     texts = {name: array for name, array in held.items() if isinstance(array, Texts)}
@@ -145,7 +153,7 @@ def _private_connection(threads: int | None) -> Iterator[Any]:
             "autoload_known_extensions": "false",
             "python_enable_replacements": "false",
             "preserve_insertion_order": "false",
-            "memory_limit": literal(MEMORY_LIMIT),
+            "memory_limit": literal(f"{MEMORY_MIB}MiB"),
             "temp_directory": literal(folder),
             **({} if threads is None else {"threads": str(threads)}),
             "enable_external_access": "false",
@@ -193,11 +201,17 @@ def _code_sql(column: Modelled | Open, value: str) -> str:
     return f"coalesce(left({value}, {LABEL_LETTERS + 1}), '')" if isinstance(column, Open) else cell_sql(column.rule, value)
 
 
-def _bounded_sql(table: str, cells: Sequence[str], key: str, max_rows: int) -> str:
+def _some_units(rows: int, row_bytes: int) -> Iterator[str]:
+    """Conditions on the unit: each row with an id meets one of them, together with all rows of its unit, so that no part is too large."""
+    parts = 1 + ROOM * rows * row_bytes // (MEMORY_MIB << 20)
+    return (f"unit IS NOT NULL AND hash(unit) % {parts} = {part}" for part in range(parts))
+
+
+def _bounded_sql(rows: str, cells: Sequence[str], key: str, max_rows: int) -> str:
     """The `max_rows` rows of each unit with the least `order_hash`; units with no more rows than that keep them all."""
     listed = ", ".join(cells)
     message = f"concat_ws({literal(SEPARATOR)}, {literal(key)}, unit, {listed}, duplicate)"
-    sizes = f"SELECT *, count(*) OVER (PARTITION BY unit) AS total FROM {table} WHERE unit IS NOT NULL"
+    sizes = f"SELECT *, count(*) OVER (PARTITION BY unit) AS total FROM ({rows})"
     numbered = f"SELECT *, row_number() OVER (PARTITION BY unit, {listed}) AS duplicate FROM ({sizes}) WHERE total > {max_rows}"
     placed = f"SELECT *, row_number() OVER (PARTITION BY unit ORDER BY sha256({message})) AS place FROM ({numbered})"
     return f"SELECT {listed} FROM ({sizes}) WHERE total <= {max_rows} UNION ALL SELECT {listed} FROM ({placed}) WHERE place <= {max_rows}"

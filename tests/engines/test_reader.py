@@ -321,24 +321,41 @@ def test_nothing_is_left_behind(tmp_path, monkeypatch):
     work.mkdir()
     monkeypatch.chdir(work)
     monkeypatch.setattr(tempfile, "tempdir", str(spill))
-    monkeypatch.setattr(reader, "MEMORY_LIMIT", "40MB")
-    seen, fetch = [], reader._fetch
+    monkeypatch.setattr(reader, "MEMORY_MIB", 64)
+    seen, spilled, fetch = [], [], reader._fetch
 
     def watched(*given):
         seen.extend(folder.stat().st_mode & 0o777 for folder in spill.iterdir())
+        spilled.extend(path.stat().st_size for path in spill.rglob("*") if path.is_file())
         return fetch(*given)
 
     monkeypatch.setattr(reader, "_fetch", watched)
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"who": rng.integers(100_000, size=400_000), "a": "x", "b": rng.integers(10, size=400_000)})
+    people = rng.integers(100_000, size=900_000)
+    frame = pd.DataFrame({"who": [f"{who:060}" for who in people], "a": "x", "b": rng.integers(10, size=900_000)})
     engine = open_engine(open_source(frame), SCHEMA, PrivacyUnit(id="who"), threads=2)
-    assert engine.counts([()])[0].tolist() == [frame["who"].nunique()]
-    assert seen == [0o700]
+    assert engine.counts([()])[0].tolist() == [len(set(people))]
+    assert set(seen) == {0o700}
+    assert sum(spilled) > 0
     assert list(spill.iterdir()) == list(work.iterdir()) == []
     for path in damaged(tmp_path):
         with pytest.raises(SourceError):
             open_engine(open_source(path), SCHEMA, PrivacyUnit())
     assert list(spill.iterdir()) == list(work.iterdir()) == []
+
+
+def test_sorting_units_in_parts_keeps_the_same_rows(monkeypatch):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"who": rng.integers(50, size=2_000).astype(object), "a": "x", "b": rng.integers(10, size=2_000)})
+    frame.loc[:9, "who"] = None
+    unit = PrivacyUnit(id="who", max_rows=3)
+    at_once = rows_of(frame, unit=unit, key="5e" * 32)
+    fetched, fetch = [], reader._fetch
+    monkeypatch.setattr(reader, "_fetch", lambda *given: (fetched.append(given), fetch(*given)))
+    monkeypatch.setattr(reader, "ROOM", 1 << 17)
+    assert rows_of(frame, unit=unit, key="5e" * 32) == at_once
+    assert len(fetched) > 5
+    assert len(at_once) == 150
 
 
 def test_without_a_key_the_choice_differs_from_run_to_run():

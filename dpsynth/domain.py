@@ -52,7 +52,8 @@ class Domain:
 
     def shape(self, clique: Clique) -> tuple[int, ...]:
         """Cells along each column of the clique."""
-        return tuple(self.size[column] for column in clique)
+        size = self.size
+        return tuple([size[column] for column in clique])
 
     def cells(self, clique: Clique) -> int:
         """Cells of the clique's table: the product of its columns' sizes (1 for the empty clique)."""

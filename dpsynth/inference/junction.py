@@ -123,18 +123,24 @@ def elimination_order(domain: Domain, cliques: Iterable[Clique]) -> Clique:
 
 
 def _best(domain: Domain, cliques: Iterable[Clique]) -> tuple[Clique, list[Clique]]:
-    """Orders and groups by three greedy costs: fewest new edges, smallest table, fewest cells joined by new edges."""
+    """Orders and groups by three greedy costs: fewest new edges, smallest table, fewest cells joined by new edges.
+
+    Where the first needs no new edge, as on a forest of pairs, the others are not tried.
+    """
     joined = [0] * len(domain.columns)
     for clique in cliques:
         bits = _bits(domain, domain.clique(clique))
         for v in _columns(bits):
             joined[v] |= bits & ~(1 << v)
-    tried = [_eliminated(domain, joined, cost) for cost in (_by_edges, _by_table, _by_cells)]
+    order, groups, new_edges = _eliminated(domain, joined, _by_edges)
+    if not new_edges:
+        return order, groups
+    tried = [(order, groups), *(_eliminated(domain, joined, cost)[:2] for cost in (_by_table, _by_cells))]
     return min(tried, key=lambda each: sum(domain.cells(group) for group in each[1]))
 
 
-def _eliminated(domain: Domain, joined: Sequence[int], cost: Cost) -> tuple[Clique, list[Clique]]:
-    """Columns by the cheapest one left, ties to the earlier, and the maximal groups this makes."""
+def _eliminated(domain: Domain, joined: Sequence[int], cost: Cost) -> tuple[Clique, list[Clique], int]:
+    """Columns by the cheapest one left, ties to the earlier, the maximal groups this makes, and how many edges it adds."""
     neighbours = list(joined)
     costs = {v: cost(domain.sizes, neighbours, v) for v in range(len(neighbours))}
     order, groups = [], []
@@ -151,7 +157,8 @@ def _eliminated(domain: Domain, joined: Sequence[int], cost: Cost) -> tuple[Cliq
         for v in _columns(touched):
             costs[v] = cost(domain.sizes, neighbours, v)
     largest = [group for i, group in enumerate(groups) if not any(group & earlier == group for earlier in groups[:i])]
-    return tuple(order), [tuple(domain.columns[v] for v in group) for group in sorted(map(_columns, largest))]
+    edges = sum(group.bit_count() - 1 for group in groups) - sum(map(int.bit_count, joined)) // 2
+    return tuple(order), [tuple(domain.columns[v] for v in group) for group in sorted(map(_columns, largest))], edges
 
 
 def _by_edges(sizes: Sizes, neighbours: Neighbours, v: int) -> tuple[int, int, int]:

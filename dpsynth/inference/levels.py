@@ -1,5 +1,6 @@
 """A maximum-entropy fit, level by level: first of single columns, then of pairs, and so on, each with shrinkage from the one before."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from dpsynth.inference.dual import Dual
 from dpsynth.inference.junction import junction_tree
 from dpsynth.inference.maxent import Fitted, MaxEnt, Potentials
 from dpsynth.inference.model import FitReport
+from dpsynth.inference.propagation import Calibrated
 from dpsynth.inference.residuals import Residual, interaction, marginalised, subsets, table_of
 from dpsynth.inference.shrinkage import noise_loss, shrunk, weights
 from dpsynth.inference.support import Support
@@ -54,9 +56,10 @@ def fitted(
 
 
 def uniform(domain: Domain) -> TreeModel:
-    """The model where every record is possible and nothing else is known."""
-    dual = Dual(junction_tree(domain, []), (), np.zeros(0), LEAST_ROWS)
-    return uniform_model(dual.model(np.zeros(0)))
+    """The model where every record is possible and nothing else is known: each column by itself."""
+    tree = junction_tree(domain, [])
+    chain = tuple(np.full(domain.shape(node), 1 / domain.cells(node)) for node in tree.nodes)
+    return uniform_model(Calibrated(tree, chain, sum(map(math.log, domain.sizes))))
 
 
 def started(dual: Dual, known: Potentials) -> NDArray[np.float64]:

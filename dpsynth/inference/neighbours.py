@@ -11,6 +11,7 @@ On UCI Adult that takes 3 to 7 % off the error of a measured pair; columns in no
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,8 @@ def predicted(noisy: Table, noise: float, plain: Table) -> Table:
 
     noisy, plain: float64[shape] in rows. noise: standard deviation of a cell's noise.
     """
-    axes = [axis for axis, size in enumerate(noisy.shape) if size >= LEAST_CELLS and alike(noisy - plain, axis) > ALIKE]
+    difference = noisy - plain
+    axes = [axis for axis, size in enumerate(noisy.shape) if size >= LEAST_CELLS and alike(difference, axis) > ALIKE]
     tables = [plain, *(from_neighbours(noisy, noise, plain, axis) for axis in axes)]
     if len(tables) == 1:
         return plain
@@ -48,21 +50,27 @@ def predicted(noisy: Table, noise: float, plain: Table) -> Table:
 
 def alike(difference: Table, axis: int) -> float:
     """How far neighbours along the axis differ alike, in standard deviations: sum e_i e_(i+1) / sqrt(sum e_i^2 e_(i+1)^2)."""
-    along = np.moveaxis(difference, axis, 0)
-    products = along[1:] * along[:-1]
-    return float(products.sum() / math.sqrt(float((products**2).sum()) or 1.0))
+    along = difference.swapaxes(axis, 0)
+    products = (along[1:] * along[:-1]).reshape(-1)
+    return float(products.sum()) / math.sqrt(float((products * products).sum()) or 1.0)
 
 
 def from_neighbours(noisy: Table, noise: float, plain: Table, axis: int) -> Table:
     """float64[shape]: m r along one axis."""
     spread = max(LEAST_SPREAD, float(((noisy - plain) ** 2).sum() - noise**2 * noisy.size) / max(float((plain**2).sum()), 1e-300))
-    size = noisy.shape[axis]
-    distance = np.abs(np.subtract.outer(np.arange(size), np.arange(size)))
-    kernel = np.where(distance == 0, 0.0, DECAY**distance)
+    kernel, square = _kernel(noisy.shape[axis])
     seen, expected = (_along(kernel, table, axis) for table in (noisy, plain))
-    left = noise**2 * float((kernel**2).sum(axis=1).mean())
+    left = noise**2 * square
     ratio = (spread * expected * seen + left) / (spread * expected**2 + left)
     return plain * np.maximum(ratio, LEAST_RATIO)
+
+
+@lru_cache(maxsize=64)
+def _kernel(size: int) -> tuple[Table, float]:
+    """K for every two cells of a column, and the mean of |K|^2."""
+    distance = np.abs(np.subtract.outer(np.arange(size), np.arange(size)))
+    kernel = np.where(distance == 0, 0.0, DECAY**distance)
+    return kernel, float((kernel**2).sum(axis=1).mean())
 
 
 def _along(kernel: Table, table: Table, axis: int) -> Table:

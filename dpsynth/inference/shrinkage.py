@@ -13,6 +13,7 @@ forbid hold 0, with no variance.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from itertools import combinations
 
 import numpy as np
@@ -50,9 +51,11 @@ def shrunk(parts: Mapping[Clique, Residual], order: int, marginal: Marginal, sup
     The `variance` of a target is what the data leave open about its cells, in rows^2. support: None where every cell can occur.
     """
     found: dict[Clique, list[Residual]] = {clique: [] for clique in parts if 0 < len(clique) <= order}
+    values = {clique: part.values for clique, part in parts.items()}
+    noisy = cache(lambda clique: table_of(values, clique))
     for clique in parts:
         if len(clique) == order:
-            table, variance = _table(parts, clique, marginal(clique), support)
+            table, variance = _table(parts, clique, noisy, marginal(clique), support)
             for part in subsets(clique):
                 if part:
                     value = interaction(marginalised(table, clique, part))
@@ -71,9 +74,9 @@ def noise_loss(targets: Sequence[Residual], weight: NDArray[np.float64]) -> floa
     return math.fsum(t.dof * t.variance / (2 * w) for t, w in zip(targets, weight.tolist(), strict=True)) or 1.0
 
 
-def _table(parts: Mapping[Clique, Residual], clique: Clique, lower: Table, support: Support | None) -> tuple[Table, float]:
-    """The denoised table of a clique and the mean posterior variance of its cells."""
-    noisy = _sum(parts, clique)
+def _table(parts: Mapping[Clique, Residual], clique: Clique, known: Marginal, lower: Table, support: Support | None) -> tuple[Table, float]:
+    """The denoised table of a clique and the mean posterior variance of its cells. known: the noisy tables of it and of its margins."""
+    noisy = known(clique)
     noise = math.sqrt(parts[clique].variance)
     here = np.ones(noisy.shape, dtype=bool) if support is None else support.possible(clique)
     seen = noisy[here]
@@ -82,13 +85,8 @@ def _table(parts: Mapping[Clique, Residual], clique: Clique, lower: Table, suppo
     expected = predicted(noisy, noise, lower.reshape(noisy.shape))
     found, left = posterior(seen, noise, expected[here])
     mean[here], variance[here] = trust * found + (1 - trust) * seen, trust * left + (1 - trust) * noise**2
-    margins = [(part, _sum(parts, part), _extra(parts, clique, part)) for part in combinations(clique, len(clique) - 1)]
+    margins = [(part, known(part), _extra(parts, clique, part)) for part in combinations(clique, len(clique) - 1)]
     return _met(clique, mean, variance, margins), max(float(variance.mean()), LEAST_VARIANCE * noise**2)
-
-
-def _sum(parts: Mapping[Clique, Residual], clique: Clique) -> Table:
-    """The table whose residuals are known, in rows."""
-    return table_of({part: parts[part].values for part in subsets(clique)}, clique)
 
 
 def _extra(parts: Mapping[Clique, Residual], clique: Clique, part: Clique) -> float:

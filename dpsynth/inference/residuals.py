@@ -73,13 +73,13 @@ def marginalised(table: Table, clique: Clique, onto: Clique) -> Table:
 
 def table_of(parts: Mapping[Clique, Table], clique: Clique) -> Table:
     """float64[shape of clique]: the table whose residuals are these, the empty clique's the total."""
-    shape = parts[clique].shape
-    total = np.zeros(shape)
+    table = parts[clique].copy()
     for part in subsets(clique):
-        values = parts[part]
-        across = tuple(size if column in part else 1 for column, size in zip(clique, shape, strict=True))
-        total += values.reshape(across) * (values.size / total.size)
-    return total
+        if part != clique:
+            values = parts[part]
+            across = [size if column in part else 1 for column, size in zip(clique, table.shape, strict=True)]
+            table += values.reshape(across) * (values.size / table.size)
+    return table
 
 
 def subsets(clique: Clique) -> Iterable[Clique]:

@@ -78,13 +78,14 @@ def _table(parts: Mapping[Clique, Residual], clique: Clique, known: Marginal, lo
     """The denoised table of a clique and the mean posterior variance of its cells. known: the noisy tables of it and of its margins."""
     noisy = known(clique)
     noise = math.sqrt(parts[clique].variance)
-    here = np.ones(noisy.shape, dtype=bool) if support is None else support.possible(clique)
-    seen = noisy[here]
+    here = slice(None) if support is None else support.possible(clique).reshape(-1)
+    expected = predicted(noisy, noise, lower.reshape(noisy.shape)).reshape(-1)
+    seen = noisy.reshape(-1)[here]
     trust = max(0.0, 1 - UNSHRUNK / max(parts[clique].dof, 1))
-    mean, variance = np.zeros_like(noisy), np.zeros_like(noisy)
-    expected = predicted(noisy, noise, lower.reshape(noisy.shape))
     found, left = posterior(seen, noise, expected[here])
-    mean[here], variance[here] = trust * found + (1 - trust) * seen, trust * left + (1 - trust) * noise**2
+    mean, variance = np.zeros_like(noisy), np.zeros_like(noisy)
+    mean.reshape(-1)[here] = trust * found + (1 - trust) * seen
+    variance.reshape(-1)[here] = trust * left + (1 - trust) * noise**2
     margins = [(part, known(part), _extra(parts, clique, part)) for part in combinations(clique, len(clique) - 1)]
     return _met(clique, mean, variance, margins), max(float(variance.mean()), LEAST_VARIANCE * noise**2)
 

@@ -71,7 +71,8 @@ class TreeModel:
         found: dict[Clique, Table] = {}
         for node in sorted({host for host in hosts if host is not None}):
             own = [clique for clique, host in zip(cliques, hosts, strict=True) if host == node]
-            lowered = lattice(self.domain, self.tree.nodes[node], own).lower(self.beliefs[node])
+            columns, belief = self.tree.nodes[node], self.beliefs[node]
+            lowered = [belief] if own == [columns] else lattice(self.domain, columns, own).lower(belief)
             found.update(zip(own, (np.ascontiguousarray(table).reshape(-1) * self.total for table in lowered), strict=True))
         return [found[clique] if clique in found else self.marginal(clique) for clique in cliques]
 

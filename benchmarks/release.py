@@ -3,7 +3,8 @@
 python -m benchmarks.release adult-packaged dependent binary --strategies default mst independent --epsilons 0.1 1 10
 
 A table is `adult-packaged`, a simulated one by its name (see benchmarks/simulated.py), or a file of codes, .csv or .parquet, with its
-domain as NAME-domain.json beside it. Prints a line for each table, strategy and epsilon: the median of the repeats.
+domain as NAME-domain.json beside it. A strategy may name its estimator: mst/private-pgm. Prints a line for each table, strategy and
+epsilon: the median of the repeats.
 """
 
 import argparse
@@ -43,13 +44,15 @@ class Limits:
 
 def spec_text(domain: Domain, setting: Setting, seed: int) -> str:
     """A spec with kind code columns."""
-    strategy = {} if setting.strategy == DEFAULT else {"strategy": setting.strategy}
+    strategy, _, estimator = setting.strategy.partition("/")
+    chosen = {} if strategy == DEFAULT else {"strategy": strategy}
+    fitted = {"estimator": estimator} if estimator else {}
     sections: dict[str, dict[str, Any]] = {
         "release": {"name": "benchmark", "purpose": "Benchmark on public data"},
         "data": {"source": "table.parquet"},
         "unit": {"id": "", "max_rows": 1, "neighbours": "add-remove"},
         "budget": {"ledger": "ledger", "epsilon": Decimal(setting.epsilon), "delta": Decimal(setting.delta)},
-        "synthesis": {**strategy, "seed": seed, "format": "parquet"},
+        "synthesis": {**chosen, **fitted, "seed": seed, "format": "parquet"},
     }
     columns: dict[str, dict[str, Any]] = {
         f"columns.{json.dumps(name)}": {"kind": "code", "size": size, "source": "public: benchmark table"}
@@ -115,7 +118,7 @@ def measured(results: Results, asked: Iterable[tuple[PublicTable, Setting]], giv
 
 
 HEADER = (
-    f"{'data':<22} {'strategy':<12} {'epsilon':>7}"
+    f"{'data':<22} {'strategy':<15} {'epsilon':>7}"
     f" {'1-way':>8} {'2-way':>8} {'3-way':>8} {'max 1':>8} {'max 2':>8} {'max 3':>8}"
     + "".join(f" {name:>8}" for name in SPLIT)
     + f" {'seconds':>8} {'MiB':>6}"
@@ -129,7 +132,7 @@ def row_of(runs: Sequence[Run]) -> str:
     by_size = [[run.pairs[name]["mean"] if name in run.pairs else None for run in runs] for name in SPLIT]
     cells = "".join(f" {middle(values):>8}" for values in (*errors, *worst, *by_size))
     seconds, peak = (statistics.median(getattr(run, name) for run in runs) for name in ("seconds", "peak_mib"))
-    return f"{runs[0].data:<22} {runs[0].strategy:<12} {runs[0].epsilon:>7}{cells} {seconds:>8.1f} {peak:>6.0f}"
+    return f"{runs[0].data:<22} {runs[0].strategy:<15} {runs[0].epsilon:>7}{cells} {seconds:>8.1f} {peak:>6.0f}"
 
 
 def middle(values: Iterable[float | None]) -> str:

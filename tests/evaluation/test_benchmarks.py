@@ -86,6 +86,8 @@ def test_the_spec_reads_back_as_it_was_asked_for():
     assert spec["budget"] == {"ledger": "ledger", "epsilon": Decimal("0.10"), "delta": Decimal("1e-9")}
     assert spec["synthesis"] == {"strategy": "mst", "seed": 4, "format": "parquet"}
     assert Schema(tuple(column_from(name, facts) for name, facts in spec["columns"].items())).domain == domain
+    named = tomllib.loads(spec_text(domain, Setting("t", "mst/private-pgm", "1", "1e-9"), 4))["synthesis"]
+    assert (named["strategy"], named["estimator"]) == ("mst", "private-pgm")
     assert "strategy" not in tomllib.loads(spec_text(domain, Setting("t", DEFAULT, "1", "1e-9"), 4))["synthesis"]
 
 

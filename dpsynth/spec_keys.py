@@ -43,7 +43,7 @@ KEYS = (
         "text",
         '`""`',
         "a column of the source",
-        "Column that names the protected person. Empty: each row is one person. It is never released.",
+        "Column that names the protected person, or the household where its members are protected together. Empty: each row is one person. It is never released.",
     ),
     Key(
         "unit",

@@ -226,6 +226,23 @@ def test_one_person_with_ten_thousand_rows_moves_no_count_by_more_than_max_rows(
     assert max(moved(before, after).values()) <= MAX_ROWS
 
 
+def test_a_household_is_one_unit_and_its_id_is_in_no_output(tmp_path):
+    """Seven members, of whom four count."""
+    case = CASES["categorical"]
+    schema = Schema.from_columns({"x": case.facts, "y": {"kind": "code", "size": 2}})
+    others = [f"{line},2020/07 {row // 3:05d} B" for row, line in enumerate(table_of(case))]
+    large = [f"{line},{CANARY} 00001 B" for line in table_of(case)[:7]]
+    unit, header = PrivacyUnit(id="household", max_rows=4), "x,y,household"
+    before, after = (exact(tmp_path / part, schema, unit, header, rows) for part, rows in (("a", others), ("b", [*large, *others])))
+    assert moved(before, after)[()] == 4
+    assert max(moved(before, after).values()) <= 4
+    world = World.made(tmp_path / "world", lines=[*large, *others], header=header)
+    world.write_spec(columns={"x": case.facts, "y": {"kind": "code", "size": 2}}, unit={"id": "household", "max_rows": 4})
+    result = world.run()
+    assert result.exit_code == 0, result.stderr
+    assert CANARY.encode() not in (result.stdout + result.stderr).encode() + everything(world)
+
+
 def row_of_all(row):
     """A line with a value for each case; its identifiers and texts are canaries of their own."""
     named = {"identifier", "text"}

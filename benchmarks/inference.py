@@ -118,9 +118,9 @@ def errors(model: TreeModel, exact: Mapping[Clique, np.ndarray]) -> dict[Clique,
     return {pair: float(np.abs(table / table.sum() - truth / truth.sum()).sum() / 2) for (pair, truth), table in found}
 
 
-def each_pair(table: PublicTable, sigma: float, most: int) -> list[Fit]:
-    """The setting "pairs": at most so many of them, evenly spaced."""
-    pairs = list(combinations(table.domain.columns, 2))
+def each_pair(table: PublicTable, sigma: float, most: int, least_cells: int = 0) -> list[Fit]:
+    """The setting "pairs", of those with more than so many cells: at most so many of them, evenly spaced."""
+    pairs = [pair for pair in combinations(table.domain.columns, 2) if table.domain.cells(pair) > least_cells]
     pairs = pairs[:: -(-len(pairs) // most)]
     found: dict[str, list[float]] = {name: [] for name in ESTIMATORS}
     for pair in pairs:
@@ -129,7 +129,8 @@ def each_pair(table: PublicTable, sigma: float, most: int) -> list[Fit]:
         for name, make in ESTIMATORS.items():
             found[name].append(errors(make().fit(domain, given.measurements), given.exact)[pair])
     cells = sum(map(table.domain.cells, pairs))
-    return [Fit(table.name, "pairs", sigma, cells, name, float(np.mean(found[name]))) for name in ESTIMATORS]
+    setting = f"pairs over {least_cells} cells" if least_cells else "pairs"
+    return [Fit(table.name, setting, sigma, cells, name, float(np.mean(found[name]))) for name in ESTIMATORS]
 
 
 def tree_pairs(table: PublicTable, cells: int) -> tuple[list[Clique], int]:
@@ -231,6 +232,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--sigmas", type=float, nargs="*", default=SIGMAS, help='of the setting "pairs"')
     parser.add_argument("--cells", type=int, nargs="*", default=CELLS, help="of the trees, whose sigma is 30")
     parser.add_argument("--pairs", type=int, default=120, help="pairs at most, evenly spaced (default: %(default)s)")
+    parser.add_argument("--pair-cells", type=int, default=0, help='in the setting "pairs", those with more cells (default: all)')
     parser.add_argument("--machine", default=machine(), help="kind of machine, for the record")
     parser.add_argument("--out", type=Path, default=FOLDER / "inference.json")
     parser.add_argument("--no-plot", action="store_true")
@@ -244,7 +246,7 @@ def main(words: list[str] | None = None) -> int:
     print(HEADER)
     for table in map(table_named, given.tables):
         for pairs, sigma, cells in [*((True, s, 0) for s in given.sigmas), *((False, SIGMAS[0], c) for c in given.cells)]:
-            found = each_pair(table, sigma, given.pairs) if pairs else one_tree(table, sigma, cells, given.pairs)
+            found = each_pair(table, sigma, given.pairs, given.pair_cells) if pairs else one_tree(table, sigma, cells, given.pairs)
             fits.update((fit.problem, fit) for fit in found)
             print("\n".join([*(fit.row() for fit in found), ratios(found)]), flush=True)
             facts: dict[str, Any] = {"benchmark": "inference", "schema": SCHEMA, "machine": given.machine, "version": VERSION}

@@ -45,7 +45,7 @@ class Domain:
         given = tuple(columns)
         unknown = [column for column in given if column not in self.position]
         if unknown:
-            raise SpecError(f"unknown columns {unknown}: the domain has {list(self.columns)}")
+            raise SpecError(f"unknown columns {unknown} in {list(given)}: the domain has {list(self.columns)}")
         if len(set(given)) != len(given):
             raise SpecError(f"a clique names a column twice: {list(given)}")
         return tuple(sorted(given, key=self.position.__getitem__))

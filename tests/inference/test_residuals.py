@@ -97,7 +97,7 @@ REFUSED = {
     "sigma infinite": (Measurement(("a",), np.zeros(2, dtype=np.int64), math.inf), "sigma"),
     "sigma nan": (Measurement(("a",), np.zeros(2, dtype=np.int64), math.nan), "sigma"),
     "sigma vanishing": (Measurement(("a",), np.zeros(2, dtype=np.int64), 1e-200), "sigma"),
-    "unknown column": (Measurement(("a", "x"), np.zeros(4, dtype=np.int64), 1.0), "unknown columns"),
+    "unknown column": (Measurement(("a", "x"), np.zeros(4, dtype=np.int64), 1.0), r"unknown columns \['x'\] in \['a', 'x'\]"),
     "twice": (Measurement(("a", "a"), np.zeros(4, dtype=np.int64), 1.0), "twice"),
     "other order": (Measurement(("b", "a"), np.zeros(6, dtype=np.int64), 1.0), "order"),
 }

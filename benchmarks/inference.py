@@ -170,8 +170,8 @@ def timed(name: str, given: Problem) -> tuple[float, float, float, float | None,
     """Seconds of the first fit and of later ones, MiB the first added to the peak, the gap where it is measured, errors."""
     estimator: Estimator = ESTIMATORS[name]()
     if name == "private-pgm":
-        quiet_mbi()  # imports are no part of a fit, nor is what numba imports at its first call
-    dot(np.ones(1), np.ones(1))
+        quiet_mbi()  # imports are no part of a fit
+    dot(np.ones(1), np.ones(1))  # nor is what numba imports at its first call
     MaxEnt().fit(Domain(("a",), (2,)), [])
     before, start = peak_mib(), time.perf_counter()
     model = estimator.fit(given.domain, given.measurements)

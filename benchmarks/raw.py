@@ -12,9 +12,7 @@ import json
 import statistics
 import sys
 import tempfile
-import tomllib
 from dataclasses import asdict
-from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
@@ -23,9 +21,9 @@ from benchmarks.command import command, machine
 from benchmarks.release import Limits, release
 from benchmarks.results import FOLDER, SCHEMA, Setting
 from benchmarks.score import score
-from benchmarks.tables import PublicTable, compact, table_named
+from benchmarks.tables import PublicTable, compact, schema_of, table_named
 from dpsynth.evaluation.distance import encode
-from dpsynth.schema import Schema, column_from
+from dpsynth.schema import Schema
 from dpsynth.version import VERSION
 
 COLUMNS = Path(__file__).with_name("adult-raw.toml")
@@ -91,8 +89,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=FOLDER / "raw.json")
     given = parser.parse_args(words)
     columns = COLUMNS.read_text(encoding="utf-8")
-    sections = tomllib.loads(columns, parse_float=Decimal)["columns"]
-    schema = Schema(tuple(column_from(name, facts) for name, facts in sections.items()))
+    schema = schema_of(columns)
     frame, coded = read(given.raw), table_named(str(given.coded))
     table = PublicTable(given.raw.stem, schema.domain, compact(schema.domain, [encode(schema, frame)], len(frame)))
     facts, wrong, means = [], set[str](), dict[str, list[float]]()

@@ -53,11 +53,16 @@ def table_named(word: str, domain: Path | None = None) -> PublicTable:
 def packaged_table() -> PublicTable:
     """The table that comes with the package, coded by its own spec."""
     folder = resources.files("dpsynth").joinpath("data")
-    sections = tomllib.loads(folder.joinpath("adult.toml").read_text(encoding="utf-8"), parse_float=Decimal)["columns"]
-    schema = Schema(tuple(column_from(name, facts) for name, facts in sections.items()))
+    schema = schema_of(folder.joinpath("adult.toml").read_text(encoding="utf-8"))
     with resources.as_file(folder.joinpath("adult.csv.gz")) as path:
         codes = encode(schema, pd.read_csv(path, dtype=str, keep_default_na=False))
     return PublicTable(PACKAGED, schema.domain, compact(schema.domain, [codes], len(codes)))
+
+
+def schema_of(spec: str) -> Schema:
+    """The columns of a spec."""
+    sections = tomllib.loads(spec, parse_float=Decimal)["columns"]
+    return Schema(tuple(column_from(name, facts) for name, facts in sections.items()))
 
 
 def coded_table(data: Path, domain: Path) -> PublicTable:

@@ -104,7 +104,7 @@ def test_a_refusal_draws_nothing_and_does_not_poison_a_smaller_question(no_noise
 @pytest.mark.parametrize(
     ("question", "words"),
     [
-        (MarginalQuestion((("a",), ("z",)), (9.0, 9.0)), "unknown columns \\['z'\\]: the domain has \\['a', 'b'\\]"),
+        (MarginalQuestion((("a",), ("z",)), (9.0, 9.0)), "unknown columns \\['z'\\] in \\['z'\\]: the domain has \\['a', 'b'\\]"),
         (MarginalQuestion((("b", "a"),), (9.0,)), "in the order of the domain, got \\['b', 'a'\\]"),
         (MarginalQuestion((("a", "a"),), (9.0,)), "names a column twice"),
         (SelectionQuestion((("z",),), (np.zeros(2, dtype=np.int64),), (1,), 9.0), "unknown columns \\['z'\\]"),

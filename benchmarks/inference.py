@@ -144,7 +144,7 @@ def tree_pairs(table: PublicTable, cells: int) -> tuple[list[Clique], int]:
     found: list[Clique] = []
     grown = growth(table.domain)
     for pair in sorted(combinations(table.domain.columns, 2), key=distance, reverse=True):
-        if grown.cells_with(pair) <= cells:
+        if grown.fits(pair, cells):
             grown = grown.grown(pair)
             found.append(pair)
     return found, grown.cells

@@ -185,7 +185,7 @@ def _finish(approved: Approved, transcript: Transcript, partial: Partial, progre
     reference = pipeline.record_measured(approved, transcript)
     whole = pipeline.whole(spec, approved.guarantee, transcript)
     model = pipeline.fit(whole, pipeline.replayed(spec, approved.guarantee, transcript))
-    progress(f"fitted: {model.report.estimator}, {model.report.cells} cells, converged: {model.report.converged}")
+    progress(f"fitted: {model.report.estimator}, {model.report.cells} cells, {model.report.ending}")
     records = pipeline.records(whole, model)
     certificate = pipeline.certificate(approved, transcript, model, reference)
     digest = write_bundle(partial.out, certificate, model, records, render)

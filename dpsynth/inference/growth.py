@@ -1,99 +1,205 @@
-"""What one more clique would cost a junction tree, in microseconds: a filled graph kept as bit masks.
+"""What one more clique would cost a junction tree, in microseconds: filled graphs kept as bit masks.
 
-Columns are eliminated in a fixed order; up[v] holds the later columns that v is joined with by then. A new clique changes up[v] of its
-first column v, then of the first column of the new up[v], and so on until nothing changes: a few operations on integers. The groups
-{v} + up[v] that are no up[c] themselves are the nodes of a junction tree.
-Source: elimination trees of sparse factorisation, Liu, SIAM J. Matrix Anal. Appl. 11, 1990.
+Columns are eliminated in an order; up[v] holds the later columns that v is joined with by then. A new clique changes up[v] of its first
+column v, then of the first column of the new up[v], and so on until nothing changes: a few operations on integers. The groups {v} + up[v]
+that are no up[c] themselves are the nodes of a junction tree.
+
+The order decides which columns a new clique joins beside its own: eliminated early, a column ties together all that it depends on. A
+filled graph has orders that end in any column and add nothing, from its nodes outwards; so a clique is also tried with each of its own
+columns last.
+Sources: elimination trees of sparse factorisation, Liu, SIAM J. Matrix Anal. Appl. 11, 1990; perfect orders, Rose, J. Math. Anal.
+Appl. 32, 1970.
 """
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
 
 from dpsynth.domain import Clique, Domain
 from dpsynth.inference.junction import elimination_order
 
+Edges = frozenset[tuple[str, str]]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Growth:
-    """A filled graph of some cliques, columns numbered in the order of their elimination.
+    """A filled graph of some cliques, from which larger ones grow.
 
-    numbers: of each column. up: later neighbours of each number, as bits. cells: of the tree's nodes together.
+    edges: what the cliques themselves join, before anything is filled in. filled: with that, in the order in which it was made.
     """
 
     domain: Domain
     cliques: tuple[Clique, ...]
-    numbers: dict[str, int]
-    up: tuple[int, ...]
-    cells: int
-    _cells_of: "_Cells"
+    edges: Edges
+    filled: "Filled"
+    _ending: dict[str, "Filled"] = field(default_factory=dict)
+
+    @property
+    def cells(self) -> int:
+        """Cells of the tree's nodes together."""
+        return self.filled.cells
 
     def cells_with(self, clique: Clique) -> int:
-        """Cells of the tree's nodes once it holds this clique too, in this order; another order may need fewer."""
-        up = _joined(self.up, self._bits(clique))
-        return self.cells if up is self.up else self._cells_of.tree(up)
+        """Cells of the tree's nodes once it holds this clique too, in the best of a few orders; yet another one may need fewer."""
+        return self._best(clique)[1]
+
+    def fits(self, clique: Clique, cells: int) -> bool:
+        """Whether `cells_with` is at most so many: the first order that says so is enough."""
+        return self.filled.cost(clique)[0] <= cells or self.cells_with(clique) <= cells
 
     def grown(self, clique: Clique) -> "Growth":
-        """With this clique: in this order, or in a new one where that needs fewer cells."""
-        up = _joined(self.up, self._bits(clique))
+        """With this clique: in the best of those orders, or in a new one where something had to be filled in and that needs fewer cells."""
         cliques = (*self.cliques, clique)
-        same = Growth(self.domain, cliques, self.numbers, tuple(up), self._cells_of.tree(up), self._cells_of)
+        same = Growth(self.domain, cliques, self.edges.union(combinations(clique, 2)), self._best(clique)[0].joined(clique))
+        if same.filled.edges == len(same.edges):
+            return same
         return min(same, growth(self.domain, cliques), key=lambda each: each.cells)
 
     def nodes(self) -> list[Clique]:
         """The column groups of the tree."""
-        columns = sorted(self.numbers, key=self.numbers.__getitem__)
-        return [self.domain.clique(columns[v] for v in range(len(columns)) if node >> v & 1) for node in _nodes(self.up)]
+        return [self.domain.clique(group) for group in self.filled.groups()]
 
-    def _bits(self, clique: Clique) -> int:
-        return sum(1 << self.numbers[column] for column in clique)
+    def _best(self, clique: Clique) -> tuple["Filled", int]:
+        """The order in which the clique needs the fewest cells, and these."""
+        cells, edges = self.filled.cost(clique)
+        if edges == len(self.edges) + sum(edge not in self.edges for edge in combinations(clique, 2)):
+            return self.filled, cells  # nothing is filled in
+        orders = [self.filled, *map(self._ending_in, clique)]
+        costs = [cells, *(order.cost(clique)[0] for order in orders[1:])]
+        least = min(range(len(orders)), key=costs.__getitem__)
+        return orders[least], costs[least]
+
+    def _ending_in(self, column: str) -> "Filled":
+        if column not in self._ending:
+            self._ending[column] = self.filled.ending_in(column)
+        return self._ending[column]
+
+
+@dataclass(frozen=True, eq=False)
+class Filled:
+    """A filled graph in one order. numbers: of each column, as they are eliminated. up: later neighbours of each number, as bits.
+
+    cells_of: of any group in this order.
+    """
+
+    numbers: dict[str, int]
+    up: tuple[int, ...]
+    cells_of: "_Cells"
+
+    @cached_property
+    def cells(self) -> int:
+        """Of the nodes of the junction tree together."""
+        return sum(map(self.cells_of.__getitem__, self._nodes))
+
+    @cached_property
+    def edges(self) -> int:
+        """Pairs of columns that it joins."""
+        return sum(map(int.bit_count, self.up))
+
+    def cost(self, clique: Clique) -> tuple[int, int]:
+        """Cells and edges with the columns of the clique joined, and what that fills in."""
+        cells, edges = self.cells, self.edges
+        changed = self._changed(clique)
+        held = self._held.copy() if changed else {}
+        touched: set[int] = set()
+        for v, later in changed.items():
+            before = self.up[v]
+            edges += (later ^ before).bit_count()
+            held[before] -= 1
+            held[later] = held.get(later, 0) + 1
+            touched.update((before, later, before | 1 << v, later | 1 << v))
+        for group in touched:
+            if group:
+                v = (group & -group).bit_length() - 1
+                rest = group ^ 1 << v
+                cells -= self.cells_of[group] if self.up[v] == rest and not self._held.get(group) else 0
+                cells += self.cells_of[group] if changed.get(v, self.up[v]) == rest and not held.get(group) else 0
+        return cells, edges
+
+    def joined(self, clique: Clique) -> "Filled":
+        """With the columns of the clique joined and what that fills in; this object where they are joined already."""
+        changed = self._changed(clique)
+        up = tuple(changed.get(v, later) for v, later in enumerate(self.up))
+        return Filled(self.numbers, up, self.cells_of) if changed else self
+
+    def _changed(self, clique: Clique) -> dict[int, int]:
+        """The later neighbours of the numbers that get more of them."""
+        bits, found = sum(1 << self.numbers[column] for column in clique), {}
+        while bits:
+            v = (bits & -bits).bit_length() - 1
+            later = self.up[v] | (bits & (bits - 1))
+            if later == self.up[v]:
+                break
+            found[v] = bits = later
+        return found
+
+    @cached_property
+    def _held(self) -> dict[int, int]:
+        """How often each group is some number's later neighbours."""
+        return dict(Counter(self.up))
+
+    @property
+    def _nodes(self) -> list[int]:
+        """{v} + up[v], where that is not part of a larger group: then a c before v has it as its up[c]."""
+        return [node for v, later in enumerate(self.up) if (node := later | 1 << v) not in self._held]
+
+    def groups(self) -> list[list[str]]:
+        """The columns of each node of the junction tree."""
+        return [[column for column, v in self.numbers.items() if node >> v & 1] for node in self._nodes]
+
+    def ending_in(self, column: str) -> "Filled":
+        """The same graph in an order that ends in this column.
+
+        Of the columns that the last ones of a group lead to, each group {v} + up[v] lies in the next one but for v. From this column's
+        group outwards, every group adds its new columns; backwards that is an order of them, and all others keep theirs before it.
+        """
+        ups: dict[int, int] = {}
+        seen, v = 0, self.numbers[column]
+        while v >= 0:
+            group = self.up[v] | 1 << v
+            for u in [v, *_places(self.up[v])]:
+                if u not in ups:
+                    ups[u] = group & seen
+                    seen |= 1 << u
+            v = (self.up[v] & -self.up[v]).bit_length() - 1
+        order = [*(v for v in range(len(self.up)) if v not in ups), *reversed(ups)]
+        place = {v: i for i, v in enumerate(order)}
+        up = tuple(sum(1 << place[u] for u in _places(ups.get(v, self.up[v]))) for v in order)
+        numbers = {name: place[v] for name, v in self.numbers.items()}
+        return Filled(numbers, up, _Cells([self.cells_of.sizes[v] for v in order]))
 
 
 def growth(domain: Domain, cliques: Iterable[Clique] = ()) -> Growth:
     """The filled graph of these cliques, in the best elimination order that is known."""
     cliques = tuple(cliques)
     order = elimination_order(domain, cliques)
-    numbers = {column: v for v, column in enumerate(order)}
-    up: list[int] | tuple[int, ...] = [0] * len(order)
+    filled = Filled({column: v for v, column in enumerate(order)}, (0,) * len(order), _Cells([domain.size[column] for column in order]))
     for clique in cliques:
-        up = _joined(up, sum(1 << numbers[column] for column in clique))
-    cells_of = _Cells(tuple(domain.size[column] for column in order))
-    return Growth(domain, cliques, numbers, tuple(up), cells_of.tree(up), cells_of)
+        filled = filled.joined(clique)
+    edges = frozenset(edge for clique in cliques for edge in combinations(clique, 2))
+    return Growth(domain, cliques, edges, filled)
 
 
 class _Cells(dict[int, int]):
     """Cells of a group of columns given as bits, each computed once."""
 
-    def __init__(self, sizes: tuple[int, ...]) -> None:
+    def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__()
-        self._sizes = sizes
+        self.sizes = sizes
 
     def __missing__(self, group: int) -> int:
-        cells = math.prod(size for v, size in enumerate(self._sizes) if group >> v & 1)
+        cells = math.prod(self.sizes[v] for v in _places(group))
         self[group] = cells
         return cells
 
-    def tree(self, up: Iterable[int]) -> int:
-        return sum(map(self.__getitem__, _nodes(up)))
 
-
-def _nodes(up: Iterable[int]) -> list[int]:
-    """{v} + up[v], where that is not part of a larger group: then a c before v has it as its up[c]."""
-    up = tuple(up)
-    held = set(up)
-    return [node for v, later in enumerate(up) if (node := later | 1 << v) not in held]
-
-
-def _joined(up: list[int] | tuple[int, ...], bits: int) -> list[int] | tuple[int, ...]:
-    """The neighbours once all columns of the bits are joined, filled in; the same object where they are joined already."""
-    changed = up
+def _places(bits: int) -> list[int]:
+    """Places of the bits that are set, in order."""
+    found = []
     while bits:
-        v = (bits & -bits).bit_length() - 1
-        later = changed[v] | (bits & (bits - 1))
-        if later == changed[v]:
-            break
-        if changed is up:
-            changed = list(up)
-        changed[v] = later  # type: ignore[index]
-        bits = later
-    return changed
+        found.append((bits & -bits).bit_length() - 1)
+        bits &= bits - 1
+    return found

@@ -1,5 +1,6 @@
 """What the sampler, the report and the evaluation see of any fitted model, tree or mixture."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,6 +26,10 @@ class Conditional:
     table: NDArray[np.float64]
 
 
+class UnconvergedWarning(UserWarning):
+    """A fit between measurements ended before its rule was met: what was chosen by it may have been chosen worse."""
+
+
 @dataclass(frozen=True)
 class FitReport:
     """How a fit ended; everything in it is computed from released values.
@@ -42,6 +47,20 @@ class FitReport:
     tolerance: float
     cells: int
     certified: bool = True
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in words."""
+        if not self.certified:
+            return "ended by its own rule, no gap measured" if self.converged else "stopped before its own rule was met"
+        if self.converged:
+            return "converged"
+        return f"not converged: a gap of {self.gap:.2g} of the noise loss after {self.steps:,} steps, at most {self.tolerance:g} allowed"
+
+    def told(self, use: str) -> None:
+        """Warns where a fit that is used on the way to a release did not converge; the release's own fit is reported with it."""
+        if not self.converged:
+            warnings.warn(f"{use}: {self.estimator} {self.ending}. Privacy is not affected.", UnconvergedWarning, stacklevel=3)
 
 
 @dataclass(frozen=True, eq=False)

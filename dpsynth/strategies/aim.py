@@ -108,13 +108,14 @@ class Aim:
     def _round(self, asker: Asker, state: "State", candidates: Sequence[Clique], budget: "Budget") -> "State":
         """Fit, select, measure; the last round takes all that remains."""
         fitted = MaxEnt(tolerance=ROUND_TOLERANCE).warm(asker.domain, state.tables, state.potentials, self.zeros)
+        fitted.model.report.told(f"the model of {len(state.tables)} tables by which the next one is chosen")
         if state.selected:
             state = state.annealed(fitted)
         remaining = asker.remaining()
         last = remaining.value < 2 * round_cost(asker.unit, state.sigma, state.scale)
         scale = scale_for(remaining.share(SELECTION_SHARE), asker.unit, 1, LARGEST_WEIGHT) if last else state.scale
         room = int(self.model_cells * (1 - remaining.value / budget.all.value))
-        open_now = [c for c in candidates if len(c) == 1 or state.growth.cells_with(c) <= max(room, state.growth.cells)]
+        open_now = [c for c in candidates if len(c) == 1 or state.growth.fits(c, max(room, state.growth.cells))]
         estimates = dict(zip(open_now, _estimates(fitted, open_now), strict=True))
         chosen = select(asker, self._question(estimates, state.sigma, scale))
         sigma = sigma_for(asker.remaining(), asker.unit) if last else state.sigma

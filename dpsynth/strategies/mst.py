@@ -131,7 +131,7 @@ def spanning_tree(
     estimates = {pair: score_estimate(table) for pair, table in tables.items()}
     rounds = joins(asker.domain, pairs, must)
     tree: list[Clique] = []
-    while open_pairs := [(a, b) for a, b in pairs if forest[a] != forest[b] and grown.cells_with((a, b)) <= MODEL_LIMIT]:
+    while open_pairs := [(a, b) for a, b in pairs if forest[a] != forest[b] and grown.fits((a, b), MODEL_LIMIT)]:
         weights = tuple(pairs[pair] for pair in open_pairs)
         scale = scale_for(budget, asker.unit, rounds, max(weights))
         question = SelectionQuestion(tuple(open_pairs), tuple(estimates[pair] for pair in open_pairs), weights, scale)
@@ -145,6 +145,7 @@ def spanning_tree(
 def ruled_tables(domain: Domain, one_way: tuple[Measurement, ...], pairs: list[Clique], zeros: Zeros) -> dict[Clique, NDArray[np.float64]]:
     """float64[cells] of rows for each pair if its columns depended only as structural zeros make them."""
     model = MaxEnt().fit(domain, one_way, zeros)
+    model.report.told("the model of one-way tables and rules that pairs are compared with")
     factor = min(1.0, ROWS_LIMIT / 2 / max(model.total, 1.0))
     return {pair: table * factor for pair, table in zip(pairs, model.marginals(pairs), strict=True)}
 

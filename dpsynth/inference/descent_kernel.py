@@ -43,9 +43,11 @@ def centred(flat: Vector, axes: Places) -> None:
                 for k in range(along):
                     lines[i, k] -= mean
         else:
-            means = np.zeros(size // along)
+            means = np.empty(size // along)
+            means[:] = 0
             collected(table, means, along, post)
-            means *= -1.0 / along
+            for i in range(len(means)):
+                means[i] *= -1.0 / along
             spread(table, means, along, post)
 
 
@@ -62,8 +64,8 @@ def inverses(
     found: Vector,
 ) -> None:
     """V of every table of the metric, see `metric`; minus V of the separators."""
-    margin = np.zeros(len(marginals))
-    line = np.empty(tables[:, 2].max())
+    margin, line = np.empty(len(marginals)), np.empty(_widest(tables))
+    margin[:] = 0
     for t in range(len(tables)):
         start, rows, width, first, last, held = tables[t]
         own, damping, here = parts[first:last], dampings[t], line[:width]
@@ -108,7 +110,7 @@ def scaled(
     tables: Places, parts: Places, shares: Vector, offsets: NDArray[np.int32], inverse: Vector, vector: Vector, step: Vector
 ) -> None:
     """Adds sum R V R' vector over the tables of the metric."""
-    line = np.empty(tables[:, 2].max())
+    line = np.empty(_widest(tables))
     for t in range(len(tables)):
         start, rows, width, first, last, held = tables[t]
         own, share, here = parts[first:last], shares[first:last], line[:width]
@@ -119,6 +121,15 @@ def scaled(
             for j in range(width):
                 here[j] *= factor[j]
             _row_back(here, step, own, share, offset)
+
+
+@njit(cache=True)
+def _widest(tables: Places) -> int:
+    """Cells of the longest row."""
+    most = 0
+    for t in range(len(tables)):
+        most = max(most, tables[t, 2])
+    return most
 
 
 @njit(cache=True)
@@ -150,33 +161,36 @@ def _row_back(line: Vector, flat: Vector, parts: Places, shares: Vector, offsets
 
 
 @njit(cache=True)
-def first_loop(pairs: NDArray[np.float64], curvatures: Vector, held: int, left: Vector, factors: Vector) -> None:
-    """The first half of `lbfgs.Memory.times`: pairs, float64[2 memory, flat], holds steps and changes by turns, as a ring."""
+def first_loop(pairs: NDArray[np.float32], curvatures: Vector, held: int, left: Vector, factors: Vector) -> None:
+    """The first half of `lbfgs.Memory.times`: pairs, float32[2 memory, flat], holds steps and changes by turns, as a ring."""
     memory = len(curvatures)
     for i in range(held - 1, max(held - memory, 0) - 1, -1):
         k = i % memory
         factors[k] = dot(pairs[2 * k], left) / curvatures[k]
-        _moved(left, pairs[2 * k + 1], -factors[k])
+        added_times(left, pairs[2 * k + 1], -factors[k])
 
 
 @njit(cache=True)
-def second_loop(pairs: NDArray[np.float64], curvatures: Vector, held: int, result: Vector, factors: Vector) -> None:
+def second_loop(pairs: NDArray[np.float32], curvatures: Vector, held: int, result: Vector, factors: Vector) -> None:
     """The second half."""
     memory = len(curvatures)
     for i in range(max(held - memory, 0), held):
         k = i % memory
-        _moved(result, pairs[2 * k], factors[k] - dot(pairs[2 * k + 1], result) / curvatures[k])
+        added_times(result, pairs[2 * k], factors[k] - dot(pairs[2 * k + 1], result) / curvatures[k])
 
 
 @njit(cache=True)
-def _moved(left: Vector, right: Vector, factor: float) -> None:
+def added_times(left: Vector, right: NDArray[np.float32], factor: float) -> None:
+    """Adds a multiple of one vector to another."""
     for i in range(len(left)):
         left[i] += factor * right[i]
 
 
 @njit(cache=True, fastmath={"reassoc"})
-def weighed(pairs: NDArray[np.float64], vector: Vector, weights: Vector, found: Vector) -> None:
+def weighed(pairs: NDArray[np.float32], vector: Vector, weights: Vector, found: Vector) -> None:
     """Of each change (see `first_loop`), sum change vector / w."""
-    scaled = vector / weights
+    scaled = np.empty(len(vector))
+    for i in range(len(vector)):
+        scaled[i] = vector[i] / weights[i]
     for k in range(len(found)):
         found[k] = dot(pairs[2 * k + 1], scaled)

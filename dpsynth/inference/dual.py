@@ -83,7 +83,8 @@ class Dual:
         """Everything about the dual at theta, from one propagation."""
         places, memory, cells = self.program, *self._room
         log_z = self._up(theta)
-        tree_kernel.down(places.nodes, places.tops, places.steps, places.members, places.order, memory, cells, self.total)
+        block = np.empty(places.block)
+        tree_kernel.down(places.nodes, places.tops, places.steps, places.members, places.order, memory, cells, block, self.total)
         marginals = memory[places.given : places.given + len(theta)].copy()
         gradient = self.layout.interactions(marginals.copy())
         value, gap = descent_kernel.slope(theta, self.weight_of_each, self.target, gradient)

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.inference.descent_kernel import first_loop, second_loop, weighed
+from dpsynth.inference.descent_kernel import added_times, first_loop, second_loop, weighed
 from dpsynth.inference.tree_kernel import dot
 
 Vector = NDArray[np.float64]
@@ -49,12 +49,13 @@ P = TypeVar("P", bound=Differentiable)
 class Memory:
     """The last pairs of steps and gradient changes: the product of their inverse Hessian with a vector, and where gradients are least.
 
-    weights: float64[flat], the square of a gradient is sum g^2 / w.
+    weights: float64[flat], the square of a gradient is sum g^2 / w. Pairs are held in single precision: they only shape a direction, whose
+    slopes are then taken in double, and with wide trees they are the most of what a fit holds beside the tree.
     """
 
     def __init__(self, weights: Vector) -> None:
         self._weights = weights
-        self._pairs = np.empty((2 * MEMORY, len(weights)))
+        self._pairs = np.empty((2 * MEMORY, len(weights)), np.float32)
         self._curvatures = np.empty(MEMORY)
         self._products = np.empty((MEMORY, MEMORY))
         self._held = 0
@@ -83,7 +84,7 @@ class Memory:
         result = metric(left)
         if self._held:
             last = (self._held - 1) % MEMORY
-            change = self._pairs[2 * last + 1]
+            change = self._pairs[2 * last + 1].astype(np.float64)
             result *= self._curvatures[last] / dot(change, metric(change))
         second_loop(self._pairs, self._curvatures, self._held, result, factors)
         return result
@@ -103,7 +104,10 @@ class Memory:
 
     def moved(self, theta: Vector, factors: Vector) -> Vector:
         """A point moved back along the steps."""
-        return theta - factors @ self._pairs[: 2 * len(factors) : 2]
+        found = theta.copy()
+        for k, factor in enumerate(factors.tolist()):
+            added_times(found, self._pairs[2 * k], -factor)
+        return found
 
     def _with_changes(self, vector: Vector) -> Vector:
         """float64[pairs held]: sum change vector / w of each."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dpsynth.domain import Clique, Domain
 from dpsynth.inference.descent import minimised
-from dpsynth.inference.dual import Dual
+from dpsynth.inference.dual import Dual, Point
 from dpsynth.inference.junction import junction_tree
 from dpsynth.inference.maxent import Fitted, MaxEnt, Potentials
 from dpsynth.inference.model import FitReport
@@ -44,13 +44,11 @@ def fitted(
         else:  # single columns are in every tree
             tree = model.tree if order == 1 else junction_tree(domain, [*(target.clique for target in targets), *ruled])
         dual = Dual(tree, targets, weights(targets), rows, zeros)
-        starts = [dual.at(apart(dual, found[order - 1], lower))]
-        starts += [dual.at(started(dual, start[order]))] if order in start else []
-        first, loss = min(starts, key=lambda point: point.value), noise_loss(targets, dual.weights)
-        end = minimised(dual, first, loss, estimator.tolerance, estimator.steps)
-        found[order] = dict(zip(dual.layout.cliques, (end.point.theta[where] for where in dual.layout.slices), strict=True))
+        loss = noise_loss(targets, dual.weights)
+        end = minimised(dual, _first(dual, found[order - 1], lower, start.get(order)), loss, estimator.tolerance, estimator.steps)
+        found[order] = dict(zip(dual.layout.cliques, (end.theta[where] for where in dual.layout.slices), strict=True))
         steps, gap = steps + end.steps, max(gap, end.gap)
-        model = tree_model(dual.model(end.point.theta), rows, model.report)
+        model = tree_model(dual.model(end.theta), rows, model.report)
     report = FitReport(estimator.name, gap <= estimator.tolerance, steps, gap, estimator.tolerance, model.tree.cells)
     return Fitted(replace(model, total=max(0.0, measured_total), report=report), found)
 
@@ -60,6 +58,19 @@ def uniform(domain: Domain) -> TreeModel:
     tree = junction_tree(domain, [])
     chain = tuple(np.full(domain.shape(node), 1 / domain.cells(node)) for node in tree.nodes)
     return uniform_model(Calibrated(tree, chain, sum(map(math.log, domain.sizes))))
+
+
+def _first(dual: Dual, known: Potentials, lower: dict[Clique, NDArray[np.float64]], start: Potentials | None) -> Point:
+    """Where a level starts: the level before and its new tables apart, or the earlier fit where the dual is less there.
+
+    Nothing of what is not used further is kept: of wide trees each of these is as large as all the tables that were measured.
+    """
+    cold = dual.at(apart(dual, known, lower))
+    lower.clear()
+    if start is None:
+        return cold
+    warm = dual.at(started(dual, start))
+    return warm if warm.value < cold.value else cold
 
 
 def started(dual: Dual, known: Potentials) -> NDArray[np.float64]:

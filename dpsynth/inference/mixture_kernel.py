@@ -43,7 +43,8 @@ def likelihoods(
 def mixture(likelihood: Matrix, steps: int) -> Vector:
     """Shares of the components after so many EM steps from equal ones."""
     cells, components = likelihood.shape
-    shares, gained, inverse = np.full(components, 1 / components), np.empty(components), np.empty(cells)
+    shares, gained, inverse = np.empty(components), np.empty(components), np.empty(cells)
+    shares[:] = 1 / components
     for _ in range(steps):
         for i in range(cells):
             own, density = likelihood[i], 0.0
@@ -109,8 +110,9 @@ def met(table: Vector, variance: Vector, places: Places, targets: Vector, noises
     places: int64[margins, 2], cells of the column that a margin lacks, cells of all columns after it. targets: the margins' y_B, one after
     the other. noises: v_B of each. Ends when no multiplier moves by more than `settled` standard deviations.
     """
-    multipliers, open_all = np.zeros_like(targets), np.zeros_like(targets)
-    change, step = np.empty_like(targets), np.empty_like(table)
+    multipliers, open_all, change, step = np.empty(len(targets)), np.empty(len(targets)), np.empty(len(targets)), np.empty(len(table))
+    multipliers[:] = 0
+    open_all[:] = 0
     for sweep in range(sweeps):
         largest_move = 0.0
         end = 0

@@ -38,7 +38,7 @@ class Program:
     after it, of the table; whether it is the first to be added.
     members: int64[..., 6], all but those that are tops: places of potential and marginal; place and cells of the table in the node's order;
     where its turn starts in `order` (-1: its order is the node's); whether it is the first to be added.
-    cells, memory: lengths. given: numbers of all members together. rows: of the node that has most.
+    cells, memory: lengths. given: numbers of all members together. rows: of the node that has most. block: cells of the largest.
     """
 
     nodes: Places
@@ -50,6 +50,7 @@ class Program:
     memory: int
     given: int
     rows: int
+    block: int
 
 
 @dataclass
@@ -129,7 +130,8 @@ def program(tree: JunctionTree, cliques: Sequence[Clique]) -> Program:
         plan = lattice(domain, tree.nodes[node], [members[i] for i in own])
         memory = max(memory, writer.add_node(facts[node], plan, [(places[i], places[i] + given) for i in own], scale))
     tables = (_places(writer.nodes, 14), _places(writer.tops, 4), _places(writer.steps, 6), _places(writer.members, 6))
-    return Program(*tables, np.concatenate(writer.order), start, memory, given, max(size // row for _, size, _, row, *_ in facts))
+    most, largest = max(size // row for _, size, _, row, *_ in facts), max(block for _, _, block, *_ in facts)
+    return Program(*tables, np.concatenate(writer.order), start, memory, given, most, largest)
 
 
 def hosting(tree: JunctionTree, clique: Clique) -> int:

@@ -29,9 +29,10 @@ def exp(x: float) -> float:
 
     exp(x) = 2^k exp(r) with k whole and |r| <= log(2) / 2: 2^k is set by its exponent bits, exp(r) is its series.
     """
-    shifted = max(x, LEAST) * LOG2_E + WHOLE
+    held = max(x, LEAST)
+    shifted = held * LOG2_E + WHOLE
     k = shifted - WHOLE
-    r = max(x, LEAST) - k * LN2_HIGH - k * LN2_LOW
+    r = held - k * LN2_HIGH - k * LN2_LOW
     tail = _8 + r * (_9 + r * (_10 + r * (_11 + r * (_12 + r * _13))))
     series = 1.0 + r * (1.0 + r * (_2 + r * (_3 + r * (_4 + r * (_5 + r * (_6 + r * (_7 + r * tail)))))))
     power = (np.float64(shifted).view(np.int64) + np.int64(1023)) << np.int64(52)
@@ -77,10 +78,17 @@ def up(
 
 @njit(cache=True)
 def down(
-    nodes: Places, tops: Places, steps: Places, members: Places, order: NDArray[np.int32], memory: Vector, cells: Vector, total: float
+    nodes: Places,
+    tops: Places,
+    steps: Places,
+    members: Places,
+    order: NDArray[np.int32],
+    memory: Vector,
+    cells: Vector,
+    belief: Vector,
+    total: float,
 ) -> None:
-    """After `up`, from messages to the marginals of all members, in rows; parents before children."""
-    belief = np.empty(nodes[:, 2].max())
+    """After `up`, from messages to the marginals of all members, in rows; parents before children. belief: room for a block."""
     for n in range(len(nodes)):
         start, size, block, row, rows, _, scale, weight = nodes[n, :8]
         first_top, last_top, first_step, last_step, first_member, last_member = nodes[n, 8:]
@@ -90,7 +98,7 @@ def down(
         here = belief[:block]
         each = block // row
         for b in range(size // block):
-            here[:] = cells[start + b * block : start + (b + 1) * block]
+            copied(here, cells[start + b * block : start + (b + 1) * block])
             lines = here.reshape(each, row)
             for i in range(each):
                 r = b * each + i
@@ -134,6 +142,13 @@ def added(left: Vector, right: Vector) -> None:
     """Adds one table to another."""
     for i in range(len(left)):
         left[i] += right[i]
+
+
+@njit(cache=True)
+def copied(left: Vector, right: Vector) -> None:
+    """Makes one table the other: numba compiles an assignment of slices with all that numpy's might have to say, for seconds."""
+    for i in range(len(left)):
+        left[i] = right[i]
 
 
 @njit(cache=True)
@@ -196,7 +211,7 @@ def _gathered(members: Places, order: NDArray[np.int32], memory: Vector) -> None
         _, sink, place, size, turned, _ = members[m]
         table, own = memory[place : place + size], memory[sink : sink + size]
         if turned < 0:
-            own[:] = table
+            copied(own, table)
         else:
             turn = order[turned : turned + size]
             for i in range(size):
@@ -244,7 +259,7 @@ def _normalised(cells: Vector, row: int, rows: int, scales: Vector, sums: Vector
     """
     for s in range(len(scales) // rows):
         tops, own = scales[s * rows : (s + 1) * rows], sums[s * rows : (s + 1) * rows]
-        top = tops.max()
+        top = largest(tops)
         if top == -np.inf:
             message[s] = top
             cells[s * rows * row : (s + 1) * rows * row] = 1.0

@@ -37,7 +37,7 @@ def test_the_last_change_of_gradient_is_mapped_to_the_last_step(steps):
     at, _, _ = quadratic(12, 0)
     memory, points = descended(at, np.ones(12), steps)
     found = memory.times(points[-1].gradient - points[-2].gradient, lambda vector: 0.5 * vector)
-    np.testing.assert_allclose(found, points[-1].theta - points[-2].theta, rtol=1e-9)
+    np.testing.assert_allclose(found, points[-1].theta - points[-2].theta, rtol=1e-5)  # pairs are held in single precision
 
 
 def test_it_descends_to_the_minimum():

@@ -1,15 +1,17 @@
 import subprocess
 import sys
 import warnings
+from itertools import combinations
 
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 
 from dpsynth.errors import SpecError
+from dpsynth.inference.maxent import MaxEnt
 from dpsynth.inference.private_pgm import PrivatePgm
 from dpsynth.transcript import Measurement
-from tests.inference.tables import DOMAIN, SHAPES, measured, table
+from tests.inference.tables import DOMAIN, SHAPES, joint, measured, table
 
 
 def nearest(measurements, total):
@@ -36,6 +38,18 @@ def test_the_marginals_are_the_nearest_to_those_measured(name):
     assert model.report.estimator == "private-pgm"
     best, loss = nearest(measurements, model.total)
     assert loss(model.marginal(DOMAIN.columns) / model.total) == pytest.approx(best, rel=2e-3, abs=0.05)
+
+
+@pytest.mark.parametrize("name", ["chain", "star", "cycle", "overlapping triples", "triple and pair", "disconnected"])
+def test_where_noise_is_nothing_maximum_entropy_and_mirror_descent_are_one_model(name):
+    """Mirror descent from the uniform table keeps to the exponential family, and there the tables fix the model."""
+    rows = 50_000 * DOMAIN.cells(DOMAIN.columns)
+    measurements = [Measurement(c, table(DOMAIN, joint(DOMAIN, rows, 3), c), 1.0) for c in SHAPES[name]]
+    ours = MaxEnt(tolerance=1e-6).fit(DOMAIN, measurements)
+    oracle = PrivatePgm(iterations=20_000).fit(DOMAIN, measurements)
+    assert ours.report.converged
+    for pair in combinations(DOMAIN.columns, 2):
+        np.testing.assert_allclose(ours.marginal(pair), oracle.marginal(pair), atol=2e-3 * rows / DOMAIN.cells(pair))
 
 
 @pytest.mark.parametrize("name", ["nothing", "total only"])

@@ -60,6 +60,11 @@ class JunctionTree:
             for separator, parent in zip(self.separators, self.parents, strict=True)
         )
 
+    @cached_property
+    def first(self) -> dict[str, int]:
+        """The first node that holds each column."""
+        return {column: node for node in range(len(self.nodes)) for column in self.new_columns(node)}
+
     def new_columns(self, node: int) -> Clique:
         """The columns of a node that no earlier node has."""
         return self.nodes[node][len(self.separators[node]) :]

@@ -14,12 +14,10 @@ from dpsynth.inference import tree_file
 from dpsynth.inference.junction import JunctionTree
 from dpsynth.inference.lattice import lattice
 from dpsynth.inference.model import Conditional, FitReport
+from dpsynth.inference.paths import QUERY_LIMIT, Paths
 from dpsynth.inference.propagation import Calibrated, beliefs, collect, propagate
 
 Table = NDArray[np.float64]
-
-QUERY_LIMIT = 1 << 27
-"""Cells of a single marginal, or of a table on the way to it: 1 GB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,20 +51,20 @@ class TreeModel:
 
         Raises SpecError for unknown columns, and where the table would be too large to hold.
         """
+        return self._marginal(clique, Paths(self.tree, self.chain, self.beliefs))
+
+    def _marginal(self, clique: Clique, paths: Paths) -> Table:
         self.domain.clique(clique)
         if self.domain.cells(clique) > QUERY_LIMIT:
             raise SpecError(
                 f"a marginal may have at most {QUERY_LIMIT} cells, {list(clique)} has {self.domain.cells(clique)}: ask for fewer columns"
             )
         node = self.tree.host(clique)
-        if node is not None:
-            table = collect(self.beliefs[node], self.tree.nodes[node], clique)
-        else:
-            table = joined(self.tree, self.chain, self.beliefs, clique)
+        table = paths.table(clique) if node is None else collect(self.beliefs[node], self.tree.nodes[node], clique)
         return np.ascontiguousarray(table).reshape(-1) * self.total
 
     def marginals(self, cliques: Sequence[Clique]) -> list[Table]:
-        """`marginal` of each clique, in domain order; those within one node share their sums."""
+        """`marginal` of each clique, in domain order; those within one node share their sums, those across the tree their paths."""
         hosts = [self.tree.host(clique) for clique in cliques]
         found: dict[Clique, Table] = {}
         for node in sorted({host for host in hosts if host is not None}):
@@ -74,7 +72,8 @@ class TreeModel:
             columns, belief = self.tree.nodes[node], self.beliefs[node]
             lowered = [belief] if own == [columns] else lattice(self.domain, columns, own).lower(belief)
             found.update(zip(own, (np.ascontiguousarray(table).reshape(-1) * self.total for table in lowered), strict=True))
-        return [found[clique] if clique in found else self.marginal(clique) for clique in cliques]
+        paths = Paths(self.tree, self.chain, self.beliefs)
+        return [found[clique] if clique in found else self._marginal(clique, paths) for clique in cliques]
 
     def conditionals(self) -> tuple[Conditional, ...]:
         """One step for each node: its new columns given its separator."""
@@ -121,50 +120,3 @@ def tree_model_from(arrays: Mapping[str, NDArray[Any]]) -> TreeModel:
     """The model that `TreeModel.arrays` described. Raises SpecError for anything that is not such a model, whole and consistent."""
     found = tree_file.read(arrays)
     return TreeModel(found.tree, found.chain, found.total, found.report)
-
-
-def joined(tree: JunctionTree, chain: tuple[Table, ...], node_beliefs: tuple[Table, ...], clique: Clique) -> Table:
-    """p(clique) for columns that no single node holds, by elimination along the part of the tree that joins them.
-
-    Each node sends its parent the sum of its conditional times its children's messages over all columns that neither the separator
-    nor the clique needs; the highest node uses its belief.
-    """
-    first = {column: next(i for i, node in enumerate(tree.nodes) if column in node) for column in clique}
-    messages: dict[int, list[tuple[Table, Clique]]] = {i: [] for i in dict.fromkeys(first.values())}
-    while len(messages) > 1:
-        node = max(messages)
-        received = messages.pop(node)
-        keep = tree.separators[node]
-        sent = _product(tree.domain, [(chain[node], tree.nodes[node]), *received], keep, clique)
-        messages.setdefault(tree.parents[node], []).append(sent)
-    ((top, received),) = messages.items()
-    table, columns = _product(tree.domain, [(node_beliefs[top], tree.nodes[top]), *received], (), clique)
-    return table.transpose([columns.index(column) for column in clique])
-
-
-def _product(domain: Domain, factors: list[tuple[Table, Clique]], keep: Clique, clique: Clique) -> tuple[Table, Clique]:
-    """The product of a node's table and its messages, summed to `keep` and the columns of the clique among them."""
-    wanted = {*keep, *clique}
-    (table, columns), *rest = factors
-    while True:
-        later = wanted.union(*(others for _, others in rest))
-        kept = tuple(column for column in columns if column in later)
-        table, columns = collect(table, columns, kept), kept
-        if not rest:
-            return table, columns
-        (message, others), *rest = rest
-        later = wanted.union(*(more for _, more in rest))
-        result = tuple(column for column in dict.fromkeys((*columns, *others)) if column in later)
-        if domain.cells(result) > QUERY_LIMIT:
-            raise SpecError(
-                f"the marginal of {list(clique)} needs a table of {domain.cells(result)} cells on its way: ask for fewer columns"
-            )
-        table = _contracted(table, columns, message, others, result)
-        columns = result
-
-
-def _contracted(left: Table, columns: Clique, right: Table, others: Clique, result: Clique) -> Table:
-    """sum over the columns not in `result` of left * right, in a fixed order (no BLAS)."""
-    letter = {column: i for i, column in enumerate(dict.fromkeys((*columns, *others)))}
-    operands: list[Any] = [left, [letter[c] for c in columns], right, [letter[c] for c in others], [letter[c] for c in result]]
-    return np.asarray(np.einsum(*operands, optimize=False), dtype=np.float64)

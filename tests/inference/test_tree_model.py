@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dpsynth.domain import Domain
 from dpsynth.errors import SpecError
+from dpsynth.inference import paths
 from dpsynth.inference.estimators import ESTIMATORS, estimator, model_from
 from dpsynth.inference.junction import junction_tree
 from dpsynth.inference.maxent import MaxEnt
@@ -206,3 +207,27 @@ def test_many_marginals_at_once_are_those_asked_one_by_one():
     for query, table in zip(queries, model.marginals(queries), strict=True):
         np.testing.assert_allclose(table, model.marginal(query), rtol=1e-12)
     assert model.marginals([]) == []
+
+
+@pytest.mark.parametrize("kept", [1 << 23, 0])
+def test_pairs_across_a_tree_at_once_are_bit_by_bit_those_asked_one_by_one(kept, monkeypatch):
+    monkeypatch.setattr(paths, "KEPT_CELLS", kept)
+    rng = np.random.default_rng(8)
+    columns = tuple(f"c{i:02}" for i in range(24))
+    domain = Domain(columns, tuple(rng.integers(2, 5, 24).tolist()))
+    links = [(columns[i], columns[int(rng.integers(max(0, i - 4), i))]) for i in range(1, 24)] + [columns[3:6], columns[10:13]]
+    model = random_model(domain, links)
+    queries = [domain.clique(rng.permutation(columns)[:k].tolist()) for k in (2, 3) for _ in range(40)] + list(combinations(columns, 2))
+    for query, table in zip(queries, model.marginals(queries), strict=True):
+        if model.tree.host(query) is None:
+            np.testing.assert_array_equal(table, model.marginal(query))
+
+
+def test_what_pairs_across_a_tree_have_in_common_is_computed_once(monkeypatch):
+    columns = tuple(f"c{i:02}" for i in range(40))
+    model = random_model(Domain(columns, (3,) * 40), list(pairwise(columns)))
+    products, contracted = [0], paths._contracted
+    monkeypatch.setattr(paths, "_contracted", lambda *given: products.__setitem__(0, products[0] + 1) or contracted(*given))
+    pairs = list(combinations(columns, 2))
+    model.marginals(pairs)
+    assert products[0] < 3 * len(pairs), "each pair took all the products along its path"

@@ -54,7 +54,9 @@ def took(name: str, domain: Domain) -> Took:
     pairs = [*combinations(domain.columns, 2)]
     order = [pairs[i] for i in np.random.default_rng(0).permutation(len(pairs))]
     model = growth(domain)
-    asked, grown, anew = [], [], []
+    asked: list[float] = []
+    grown: list[float] = []
+    anew: list[float] = []
     for pair in order:
         if len(grown) == STATES or not model.fits(pair, MODEL_CELLS):
             continue

@@ -264,10 +264,10 @@ def plot(fits: Sequence[Fit], path: Path, title: str) -> Path:
 
     figure = Figure(figsize=(7.2, 5.0), layout="constrained")
     panel = figure.subplots()
-    timed_fits = [fit for fit in fits if fit.seconds_again]
-    for place, data in enumerate(dict.fromkeys(fit.data for fit in timed_fits)):
+    known = [(fit.data, fit.estimator, fit.cells, fit.seconds_again) for fit in fits if fit.seconds_again is not None]
+    for place, data in enumerate(dict.fromkeys(data for data, *_ in known)):
         for name, dash in zip(ESTIMATORS, ("-", ":"), strict=True):
-            own = sorted((fit.cells, fit.seconds_again) for fit in timed_fits if (fit.data, fit.estimator) == (data, name))
+            own = sorted((cells, seconds) for table, estimator, cells, seconds in known if (table, estimator) == (data, name))
             panel.plot(
                 [x for x, _ in own],
                 [y for _, y in own],

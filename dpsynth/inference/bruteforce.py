@@ -54,7 +54,9 @@ class BruteForce:
             for order in range(1, max(map(len, parts), default=0) + 1):
                 lower = _model(domain, joint, rows, FitReport(self.name, False, 0, 0.0, 0.0, cells))
                 targets = tuple(shrunk(parts, order, lower.marginal, support).values())
-                joint, gap, steps = joint_fit(explicit(domain, targets, weights(targets), rows, base), self.tolerance, self.steps)
+                joint, gap, steps = joint_fit(
+                    explicit(domain, targets, weights(targets, parts, rows), rows, base), self.tolerance, self.steps
+                )
                 largest = max(largest, gap)
         report = FitReport(self.name, largest <= self.tolerance, steps, largest, self.tolerance, cells)
         return _model(domain, joint, max(0.0, measured_total), report)

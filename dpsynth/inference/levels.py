@@ -43,7 +43,7 @@ def fitted(
             tree = whole
         else:  # single columns are in every tree
             tree = model.tree if order == 1 else junction_tree(domain, [*(target.clique for target in targets), *ruled])
-        dual = Dual(tree, targets, weights(targets), rows, zeros)
+        dual = Dual(tree, targets, weights(targets, parts, rows), rows, zeros)
         loss = noise_loss(targets, dual.weights)
         end = minimised(dual, _first(dual, found[order - 1], lower, start.get(order)), loss, estimator.tolerance, estimator.steps)
         found[order] = dict(zip(dual.layout.cliques, (end.theta[where] for where in dual.layout.slices), strict=True))

@@ -31,7 +31,10 @@ Marginal = Callable[[Clique], Table]
 """float64[cells] in rows, of any clique."""
 
 SOFTNESS = 1e-3
-"""w_A per posterior variance of A's cells: how far the fit may stay from its targets for the sake of entropy and of each other."""
+"""w_A per posterior variance of A's cells, at most: how far the fit may stay from its targets for the sake of entropy and each other."""
+
+EFFECTS = np.geomspace(1e-6, 1e2, 81)
+"""Variances of potentials to choose from."""
 
 STEEPEST = 30.0
 """w_A is at least a posterior deviation over this, so that a misfit of one of them moves a potential by at most this much."""
@@ -64,9 +67,31 @@ def shrunk(parts: Mapping[Clique, Residual], order: int, marginal: Marginal, sup
     return {clique: _mean(known) if known else parts[clique] for clique, known in found.items()}
 
 
-def weights(targets: Sequence[Residual]) -> NDArray[np.float64]:
-    """float64[targets]: w_A in rows."""
-    return np.array([max(SOFTNESS * part.variance, math.sqrt(part.variance) / STEEPEST) for part in targets])
+def weights(targets: Sequence[Residual], parts: Mapping[Clique, Residual], total: float) -> NDArray[np.float64]:
+    """float64[targets]: w_A in rows, of which there are `total`. parts: the residuals as they were measured.
+
+        w_A = min( SOFTNESS V_A, V_A / (h_A tau_k^2) ),    h_A = total / cells(A),   tau_k^2 of all residuals of k columns (see `effects`)
+
+    A potential's gradient moves by about h_A rows, so the pull towards 0 takes h_A / (h_A + w_A) of a residual: that is its posterior mean
+    where potentials vary by tau. Noise as large as the cells would be taken off twice otherwise, and off small tables of strongly
+    dependent columns, which are not shrunk before (see `UNSHRUNK`), for no reason.
+    """
+    known = {order: effects([p for p in parts.values() if len(p.clique) == order], total) for order in {len(t.clique) for t in targets}}
+    found = []
+    for target in targets:
+        evident = target.variance * target.values.size / (total * known[len(target.clique)])
+        found.append(max(min(SOFTNESS * target.variance, evident), math.sqrt(target.variance) / STEEPEST))
+    return np.array(found)
+
+
+def effects(parts: Sequence[Residual], total: float) -> float:
+    """tau^2, the likeliest variance of potentials behind residuals that follow N(0, h_A^2 tau^2 + s_A^2) in each degree of freedom."""
+    rows = np.array([total / part.values.size for part in parts])
+    noise = np.array([part.variance for part in parts])
+    dof = np.array([part.dof for part in parts])
+    squares = np.array([float((part.values * part.values).sum()) for part in parts])
+    spread = rows**2 * EFFECTS[:, None] + noise
+    return float(EFFECTS[np.argmin((dof * np.log(spread) + squares / spread).sum(axis=1))])
 
 
 def noise_loss(targets: Sequence[Residual], weight: NDArray[np.float64]) -> float:

@@ -16,7 +16,10 @@ Neighbours = Sequence[int]
 Cost = Callable[[Sizes, Neighbours, int], tuple[int, int, int]]
 
 CELL_LIMIT = 1 << 26
-"""Cells of all node tables together: 512 MB for each float64 copy, of which a fit holds about four."""
+"""Cells of all node tables together."""
+
+BYTES_PER_CELL = 32
+"""Of a fit at most: one table of float64, and with narrow nodes as much again for each of potentials, gradients and L-BFGS' memory."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +109,16 @@ def junction_tree(domain: Domain, cliques: Iterable[Clique], limit: int = CELL_L
     if cells > limit:
         largest = max(groups, key=domain.cells)
         raise SpecError(
-            f"the model needs tables of {cells} cells and at most {limit} are allowed (the largest joins {list(largest)}): "
+            f"the model needs tables of {cells} cells, {_mib(cells)} MiB in a fit, and at most {limit} are allowed, {_mib(limit)} MiB "
+            f"(the largest joins {list(largest)}): "
             "measure fewer or smaller cliques, or give these columns fewer bins or values"
         )
     return _rooted(domain, groups)
+
+
+def _mib(cells: int) -> str:
+    """MiB that a fit with so many cells holds."""
+    return f"{math.ceil(cells * BYTES_PER_CELL / 2**20):,}"
 
 
 def tree_cells(domain: Domain, cliques: Iterable[Clique]) -> int:

@@ -9,7 +9,9 @@ annealing, a last round on all that remains. Differences, none of which costs pr
   (`penalty = "published"`) is the error without shrinkage, which is too high here; `strategies.penalty` has the others. On UCI Adult at
   epsilon 1 and delta 1e-9 the records' pairs are off by .0255 with the discount and with AIM's (means of 10 runs, each +- .0003), by .0267
   with the shrunk one and .0323 with none (of 3);
-- the model shrinks (see `inference.maxent`), so the test that lowers the noise compares with what noise would do to a shrunk table.
+- the model shrinks (see `inference.maxent`), so the test that lowers the noise compares with what noise would do to a shrunk table, under
+  every penalty. It is the model of all rounds, also where the release is fitted with another estimator afterwards;
+- weights are whole numbers from 1 to 32, the largest for the candidate that matters most: sensitivity is 32, and so is the resolution.
 """
 
 from collections.abc import Mapping, Sequence

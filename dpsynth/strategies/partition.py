@@ -2,14 +2,17 @@
 
     min over partitions    sum over bins, sum over their cells (y_i - mean)^2 / sigma^2  +  3 ln(n) (number of bins)
 
-exactly, by dynamic programming. Two cuts that noise alone suggests lower the sum by about 2 ln(n), and cost three times that. What is left
-of the bins grades the widths: where a bin is over three times as wide as its neighbour, as in a tail that noise hides, it is cut at twice
-that neighbour's width.
-Source: Jackson et al., arXiv:math/0309285 (optimal partition); Zhang and Siegmund, 2007 (the penalty); in place of PrivTree (Zhang, Xiao,
-Xie, arXiv:1601.03229), whose splits are drawn with noise of their own: here the fine counts are paid for anyway.
+exactly, by dynamic programming. Two cuts that noise alone suggests lower the sum by about 2 ln(n), and cost three times that. Steps are
+found so; slopes are not, for each of their cuts explains little. What is left of the bins goes where rows are: where a bin is over three
+times as wide as its neighbour, as in a tail that noise hides, it is cut at twice that neighbour's width; then the fullest bin is cut in
+halves, as long as its rows stand out of their noise.
+At the same budget and with as many bins at most, what eleven columns lose by their bins is 17 to 32 % less on average than with PrivTree
+(Zhang, Xiao, Xie, arXiv:1601.03229; benchmarks/bins.py), whose splits are drawn with noise of their own.
+Source: Jackson et al., arXiv:math/0309285 (optimal partition); Zhang and Siegmund, 2007 (the penalty).
 """
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +20,26 @@ from numpy.typing import NDArray
 EVEN = 3.0
 """How many times as wide as its neighbour a bin may be."""
 
+STANDS_OUT = 4.0
+"""Standard deviations of a bin's noise that its rows have where it may be cut in halves."""
+
 Vector = NDArray[np.float64]
 
 
 def partition(values: Vector, sigma: float, most: int, alone: NDArray[np.bool_]) -> tuple[int, ...]:
-    """The cells that begin a bin, the first among them: those of the best histogram, graded."""
-    return graded(histogram(values, sigma, most, alone), len(values), most, alone)
+    """The cells that begin a bin, the first among them: those of the best histogram, graded, and the fullest cut in halves."""
+    found = graded(histogram(values, sigma, most, alone), len(values), most, alone)
+    while len(found) < most and (middle := halved(found, values, sigma)) is not None:
+        found = graded(tuple(sorted((*found, middle))), len(values), most, alone)
+    return found
+
+
+def halved(starts: tuple[int, ...], values: Vector, sigma: float) -> int | None:
+    """The middle of the bin with the most rows, among those whose rows stand out of their noise; None where there is none to cut."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    bins = [(sums[b] - sums[a], a, b) for a, b in pairwise((*starts, len(values))) if b - a > 1]
+    rows, a, b = max((each for each in bins if each[0] > STANDS_OUT * sigma * math.sqrt(each[2] - each[1])), default=(0.0, 0, 0))
+    return (a + b) // 2 if rows > 0 else None
 
 
 def histogram(values: Vector, sigma: float, most: int, alone: NDArray[np.bool_]) -> tuple[int, ...]:

@@ -159,6 +159,17 @@ def test_from_1_to_100_rounds_it_stays_within_its_cap(cap, columns, rounds_per_c
     assert sum(q.rho.value for q in Aim().plan(domain, asker.unit, cap).questions) <= cap.value
 
 
+@pytest.mark.parametrize(("columns", "rounds_per_column"), [(12, 8), (30, 1), (30, 3)])
+def test_thirty_columns_and_about_a_hundred_rounds_stay_within_the_cap(columns, rounds_per_column, monkeypatch):
+    monkeypatch.setattr(aim, "ROUNDS_PER_COLUMN", rounds_per_column)
+    domain = Domain(tuple(f"c{i:02}" for i in range(columns)), tuple(2 + i % 4 for i in range(columns)))
+    asker = BlindAsker(domain, CAP, seed=columns)
+    Aim(model_cells=1 << 12).measure(asker)
+    assert total_cost(asker.questions, asker.unit) <= CAP
+    assert asker.remaining().value < CAP.value / 1000
+    assert 3 < sum(isinstance(q, SelectionQuestion) for q in asker.questions) <= columns * rounds_per_column
+
+
 def test_a_round_is_a_selection_and_the_table_that_it_named():
     asker = asker_of(1)
     measured = Aim().measure(asker)

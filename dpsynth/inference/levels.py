@@ -45,6 +45,7 @@ def fitted(
             tree = model.tree if order == 1 else junction_tree(domain, [*(target.clique for target in targets), *ruled])
         dual = Dual(tree, targets, weights(targets, parts, rows), rows, zeros)
         loss = noise_loss(targets, dual.weights)
+        parts = parts if order < orders else {}  # of wide trees as large as a vector of potentials, and not needed any more
         end = minimised(dual, _first(dual, found[order - 1], lower, start.get(order)), loss, estimator.tolerance, estimator.steps)
         found[order] = dict(zip(dual.layout.cliques, (end.theta[where] for where in dual.layout.slices), strict=True))
         steps, gap = steps + end.steps, max(gap, end.gap)

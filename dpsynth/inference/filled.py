@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from dpsynth.domain import Clique, Domain
+from dpsynth.inference.junction import bit_places
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,14 +99,14 @@ class Filled:
         seen, v = 0, self.numbers[column]
         while v >= 0:
             group = self.up[v] | 1 << v
-            for u in [v, *_places(self.up[v])]:
+            for u in [v, *bit_places(self.up[v])]:
                 if u not in ups:
                     ups[u] = group & seen
                     seen |= 1 << u
             v = (self.up[v] & -self.up[v]).bit_length() - 1
         order = [*(v for v in range(len(self.up)) if v not in ups), *reversed(ups)]
         place = {v: i for i, v in enumerate(order)}
-        up = tuple(sum(1 << place[u] for u in _places(ups.get(v, self.up[v]))) for v in order)
+        up = tuple(sum(1 << place[u] for u in bit_places(ups.get(v, self.up[v]))) for v in order)
         numbers = {name: place[v] for name, v in self.numbers.items()}
         return Filled(numbers, up, _Cells([self.cells_of.sizes[v] for v in order]))
 
@@ -126,15 +127,6 @@ class _Cells(dict[int, int]):
         self.sizes = sizes
 
     def __missing__(self, group: int) -> int:
-        cells = math.prod(self.sizes[v] for v in _places(group))
+        cells = math.prod(self.sizes[v] for v in bit_places(group))
         self[group] = cells
         return cells
-
-
-def _places(bits: int) -> list[int]:
-    """Places of the bits that are set, in order."""
-    found = []
-    while bits:
-        found.append((bits & -bits).bit_length() - 1)
-        bits &= bits - 1
-    return found

@@ -40,7 +40,7 @@ class Growth:
 
     def fits(self, clique: Clique, cells: int) -> bool:
         """Whether `cells_with` is at most so many: the first order that says so is enough."""
-        return self.filled.cost(clique)[0] <= cells or self.cells_with(clique) <= cells
+        return self._best(clique, cells)[1] <= cells
 
     def grown(self, clique: Clique) -> "Growth":
         """With this clique: in the best of those orders, or in a new one where something had to be filled in and that needs fewer cells."""
@@ -54,11 +54,11 @@ class Growth:
         """The column groups of the tree."""
         return [self.domain.clique(group) for group in self.filled.groups()]
 
-    def _best(self, clique: Clique) -> tuple[Filled, int]:
-        """The order in which the clique needs the fewest cells, and these."""
+    def _best(self, clique: Clique, enough: int = 0) -> tuple[Filled, int]:
+        """The order in which the clique needs the fewest cells, and these; the first one where it needs no more than `enough`."""
         cells, edges = self.filled.cost(clique)
-        if edges == len(self.edges) + sum(edge not in self.edges for edge in combinations(clique, 2)):
-            return self.filled, cells  # nothing is filled in
+        if cells <= enough or edges == len(self.edges) + sum(edge not in self.edges for edge in combinations(clique, 2)):
+            return self.filled, cells  # few enough, or nothing is filled in
         orders = [self.filled, *map(self._ending_in, clique)]
         costs = [cells, *(order.cost(clique)[0] for order in orders[1:])]
         least = min(range(len(orders)), key=costs.__getitem__)

@@ -144,7 +144,7 @@ def _best(domain: Domain, cliques: Iterable[Clique]) -> tuple[Clique, list[Cliqu
     joined = [0] * len(domain.columns)
     for clique in cliques:
         bits = _bits(domain, domain.clique(clique))
-        for v in _columns(bits):
+        for v in bit_places(bits):
             joined[v] |= bits & ~(1 << v)
     order, groups, new_edges = _eliminated(domain, joined, _by_edges)
     if not new_edges:
@@ -165,14 +165,14 @@ def _eliminated(domain: Domain, joined: Sequence[int], cost: Cost) -> tuple[Cliq
         order.append(domain.columns[chosen])
         groups.append(around | 1 << chosen)
         touched = around
-        for v in _columns(around):
+        for v in bit_places(around):
             neighbours[v] = (neighbours[v] | around) & ~(1 << v | 1 << chosen)
             touched |= neighbours[v]
-        for v in _columns(touched):
+        for v in bit_places(touched):
             costs[v] = cost(domain.sizes, neighbours, v)
     largest = [group for i, group in enumerate(groups) if not any(group & earlier == group for earlier in groups[:i])]
     edges = sum(group.bit_count() - 1 for group in groups) - sum(map(int.bit_count, joined)) // 2
-    return tuple(order), [tuple(domain.columns[v] for v in group) for group in sorted(map(_columns, largest))], edges
+    return tuple(order), [tuple(domain.columns[v] for v in group) for group in sorted(map(bit_places, largest))], edges
 
 
 def _by_edges(sizes: Sizes, neighbours: Neighbours, v: int) -> tuple[int, int, int]:
@@ -191,22 +191,22 @@ def _by_cells(sizes: Sizes, neighbours: Neighbours, v: int) -> tuple[int, int, i
 def _fill(neighbours: Neighbours, v: int) -> list[tuple[int, list[int]]]:
     """Neighbours of a column, each with the later ones that it is not joined to, where there are any."""
     left, found = neighbours[v], []
-    for a in _columns(left):
+    for a in bit_places(left):
         left &= left - 1
         if missing := left & ~neighbours[a]:
-            found.append((a, _columns(missing)))
+            found.append((a, bit_places(missing)))
     return found
 
 
 def _cells(sizes: Sizes, neighbours: Neighbours, v: int) -> int:
-    return math.prod([sizes[u] for u in _columns(neighbours[v])], start=sizes[v]) if neighbours[v] else sizes[v]
+    return math.prod([sizes[u] for u in bit_places(neighbours[v])], start=sizes[v]) if neighbours[v] else sizes[v]
 
 
 def _bits(domain: Domain, columns: Iterable[str]) -> int:
     return sum(1 << domain.position[column] for column in columns)
 
 
-def _columns(bits: int) -> list[int]:
+def bit_places(bits: int) -> list[int]:
     """Places of the bits that are set, in order."""
     found = []
     while bits:
